@@ -163,7 +163,7 @@ def _resolved(it: sale_events.FactResolved) -> PublicEvent:
 
 
 def _quarantine_id(it: sale_events.FactQuarantined | sale_events.FactResolved) -> str:
-    return stable_id(it.opportunity_id, it.win_no, it.plan_id, it.fact_id)
+    return sale_events.quarantine_id(it.opportunity_id, it.win_no, it.plan_id, it.fact_id)
 
 
 def _window_waits(it: meter.WindowWaits) -> PublicEvent:

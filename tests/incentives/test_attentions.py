@@ -20,6 +20,7 @@ from services.incentives.projections.attentions import attentions
 from services.incentives.projections.cases import CASES
 from services.incentives.projections.contradictions import CONTRADICTIONS
 from services.incentives.publishing import publish
+from tests.incentives.facts import World, basis, book, credit, plan, win
 from tests.incentives.fund_facts import (
     FUND,
     NOW,
@@ -36,6 +37,7 @@ from tests.incentives.fund_facts import (
 )
 from tests.incentives.orders import APPROVE, PAYMENT, SUBMIT, TABLE, Desk, said
 from tests.incentives.test_service import APPROVER, FINANCE, proposed, started
+from tests.incentives.test_waiting import RATE, in_dollars, resolve
 
 ATTENTIONS = attentions(publish)
 
@@ -61,6 +63,26 @@ def same(cleared, asked_for):
     assert [[getattr(one, name) for name in names] for one in cleared] == [
         [getattr(one, name) for name in names] for one in asked_for
     ]
+
+
+def test_a_fact_without_an_amount_is_settled_once_it_comes_with_one_and_its_namesake_waits_on():
+    world = World(book(plan(basis="invoiced"))).tell(win(), credit())
+    world.tell(basis("invoiced", "7001", None), basis("collected", "7001", None))
+    assert settled(*world.events) == {}
+    asked_for = raised(*world.events)
+    assert [one.topic for one in asked_for] == ["fact-no-amount", "fact-no-amount"]
+    same(settled(*world.tell(basis("invoiced", "7001", "400.00")).events)["o1"], asked_for[:1])
+
+
+def test_what_waited_for_a_rate_is_settled_once_it_is_rated_and_told_once_where_a_person_resolved_it():
+    waits = in_dollars().tell(win(), credit())
+    asked_for = raised(*waits.events)
+    waits.known["rates"] = (RATE,)
+    same(settled(*waits.tell(basis("added", "a", "10.00")).events)["o1"], asked_for)
+
+    waits = in_dollars().tell(win(), credit())
+    waits.known["rates"] = (RATE,)
+    assert settled(*waits.tell(resolve()).events) == {}
 
 
 def test_a_payment_that_nobody_knew_of_is_settled_once_it_is_paid():

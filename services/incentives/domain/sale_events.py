@@ -4,7 +4,7 @@ from dataclasses import field
 from datetime import date, datetime
 from decimal import Decimal
 
-from chassis.event import LEFT_OUT, LeftOut, event, frozen
+from chassis.event import LEFT_OUT, LeftOut, event, frozen, stable_id
 from contracts.attribution import Share
 from contracts.values import Money, Term
 from services.incentives.domain.ageing import Ageing
@@ -107,6 +107,11 @@ class FactQuarantined:
     quarantined_at: datetime
     fact_id: str | None = None
     partner_ids: tuple[str, ...] | LeftOut = LEFT_OUT
+
+
+def quarantine_id(opportunity_id: str, win_no: int, plan_id: str, fact_id: str | None) -> str:
+    """Under which id a person is asked to look at what waits."""
+    return stable_id(opportunity_id, win_no, plan_id, fact_id)
 
 
 @event("incentives.FactResolved.v1")

@@ -25,6 +25,15 @@ from services.incentives.domain.fund_request_events import (
     FundRequestSubmitted,
 )
 from services.incentives.domain.meter import RebateSettled, WindowClosed, WindowResumed, WindowWaits
+from services.incentives.domain.sale import fact_name
+from services.incentives.domain.sale_events import (
+    BasisRecorded,
+    FactQuarantined,
+    FactResolved,
+    PayoutCalculated,
+    RebateCounted,
+    quarantine_id,
+)
 from services.incentives.domain.tier import TierAppealed, TierChanged, TierReviewClosed, TierReviewEscalated, tier_id
 
 FUND = ("fund-request-submitted", "fund-request-escalated")
@@ -33,6 +42,8 @@ UNREPORTED = "payment-unreported"
 UNKNOWN = ("payment-unknown", UNREPORTED)
 EVIDENCE = ("line-dispute-evidence",)
 WINDOW = ("window-no-rate",)
+FACT = ("fact-no-amount", "fact-no-rate")
+"""What waits is told once of each fact and plan: it is settled by its own id, whatever else of its sale waits."""
 SETTLES: Mapping[type[Any], tuple[str, ...]] = {
     payment_events.PaymentMade: UNKNOWN,
     payment_events.PaymentFailed: UNKNOWN,
@@ -56,9 +67,10 @@ SETTLES: Mapping[type[Any], tuple[str, ...]] = {
     line_dispute.DisputeWithdrawn: EVIDENCE,
 }
 """The topics of a subject that a fact about it settles."""
-TOPICS = frozenset(topic for topics in SETTLES.values() for topic in topics)
+TOPICS = frozenset(topic for topics in (*SETTLES.values(), FACT) for topic in topics)
 
 
+OF_SALES = (FactQuarantined, FactResolved, BasisRecorded, PayoutCalculated, RebateCounted)
 Publish = Callable[[Seen], PublicEvent | None]
 
 
@@ -77,8 +89,10 @@ def _told(known: dict[str, Any], it: AttentionSettled) -> dict[str, Any]:
 
 
 def _changed(known: dict[str, Any], seen: Seen, raised: dict[str, Any] | None) -> dict[str, Any]:
-    gone = [one for one in known["open"] if one["topic"] in _settled(seen.event)]
-    still = [one for one in known["open"] if one not in gone]
+    topics, ids = _settled(seen.event), _settled_facts(seen.event)
+    before = _without(known["open"], _cleared(seen.event))
+    gone = [one for one in before if one["topic"] in topics or one["attention_id"] in ids]
+    still = [one for one in before if one not in gone]
     ended = [*known["ended"], *gone]
     if raised:
         still = [*_without(still, raised["attention_id"]), raised]
@@ -91,6 +105,24 @@ def _settled(happened: Any) -> tuple[str, ...]:
     """What a fact settles; of a disputed claim its reviewers know still."""
     disputed = isinstance(happened, ClaimDecided) and happened.outcome == DISPUTED
     return () if disputed else SETTLES.get(type(happened), ())
+
+
+def _settled_facts(happened: Any) -> set[str]:
+    """The quarantines that are over by themselves: a fact came once more with its amount, or a share was rated after all."""
+    if isinstance(happened, BasisRecorded):
+        names = (happened.external_id, fact_name(happened.kind, happened.external_id))
+        return {quarantine_id(happened.opportunity_id, happened.win_no, "", name) for name in names}
+    if isinstance(happened, PayoutCalculated | RebateCounted):
+        key = happened.key
+        return {quarantine_id(happened.opportunity_id, key.win_no, key.plan_id, key.fact_id)}
+    return set()
+
+
+def _cleared(happened: Any) -> str:
+    """The quarantine that a person resolved: the others are told that by itself."""
+    if not isinstance(happened, FactResolved):
+        return ""
+    return quarantine_id(happened.opportunity_id, happened.win_no, happened.plan_id, happened.fact_id)
 
 
 def _raised(told: PublicEvent | None) -> dict[str, Any] | None:
@@ -112,6 +144,8 @@ def _subject(seen: Seen) -> str:
         return f"{it.account_id}-{it.event_id}"
     if isinstance(it, payment_events.OutcomeContradicted):
         return contradiction_id(it.payment_id, it.provider_event_id)
+    if isinstance(it, OF_SALES):
+        return it.opportunity_id
     if isinstance(it, TierAppealed | TierReviewEscalated | TierReviewClosed | TierChanged):
         return tier_id(it.programme, it.partner_id)
     names = ("subject", "meter_id", "claim_id", "fund_request_id", "payment_id", "case_id")
@@ -126,6 +160,7 @@ def issue(document: dict[str, Any], now: datetime) -> SettleAttentions:
 
 READ = (
     *SETTLES,
+    *OF_SALES,
     WindowWaits,
     payment_events.PaymentUnreported,
     payment_events.OutcomeContradicted,
@@ -143,7 +178,7 @@ def attentions(publish: Publish) -> Deadline:
     """What was asked for is what `publish` tells the others of a fact."""
     return Deadline(
         name="attentions",
-        version=1,
+        version=2,
         keys=dict.fromkeys(READ, _subject),
         evolve=partial(_evolve, publish),
         issue=issue,
