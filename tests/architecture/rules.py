@@ -13,6 +13,7 @@ Rule = Callable[[Path], list[str]]
 
 FUNCTION_MAX_LINES = 40
 FUNCTION_MEDIAN_LINES = 8
+TEMPLATE_MAX_COLUMNS = 140
 
 TOP = {
     ".ci", ".editorconfig", ".git", ".gitattributes", ".github", ".gitignore", ".dockerignore",
@@ -104,6 +105,16 @@ def functions_are_mostly_leaves(root: Path) -> list[str]:
     ]
 
 
+def templates_have_lines_to_read(root: Path) -> list[str]:
+    """One element, branch or sentence a line, indented by what it stands in."""
+    return [
+        f"{path.relative_to(root)}:{number}: {len(line)} columns"
+        for path in sorted((root / "services").rglob("*.html"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if len(line) > TEMPLATE_MAX_COLUMNS
+    ]
+
+
 def only_the_chassis_catches_everything(root: Path) -> list[str]:
     """Code outside the chassis catches what it can answer, by name."""
     return [
@@ -132,6 +143,7 @@ RULES: tuple[Rule, ...] = (
     domains_are_pure,
     functions_are_short,
     functions_are_mostly_leaves,
+    templates_have_lines_to_read,
     only_the_chassis_catches_everything,
     nobody_reads_the_environment,
 )

@@ -70,6 +70,12 @@ PLANTS: list[tuple[Rule, str, str, str]] = [
         "chassis/planted.py:1: long has 41 lines",
     ),
     (
+        rules.templates_have_lines_to_read,
+        "services/gateway/api/portal/templates/planted.html",
+        "<p>short</p>\n" + "<p>long</p>" * 20,
+        "services/gateway/api/portal/templates/planted.html:2: 220 columns",
+    ),
+    (
         rules.only_the_chassis_catches_everything,
         "services/gateway/app.py",
         "try:\n    pass\nexcept (KeyError, Exception):\n    pass\n",

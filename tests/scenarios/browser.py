@@ -1,6 +1,7 @@
 """Raw requests to the gateway, as any client on the network might send them: cookies, forged headers, cut streams."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,11 +15,24 @@ from chassis.asgi import request_scope
 
 HOST = "127.0.0.1:8080"
 PATIENCE_SECONDS = 30.0
+SPACES = re.compile(r"\s+")
+
+
+class Pages(httpx.ASGITransport):
+    """Their spaces come as a browser shows them: where a template breaks its lines is for those who read it."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await super().handle_async_request(request)
+        if not answer.headers.get("content-type", "").startswith("text/html"):
+            return answer
+        shown = SPACES.sub(" ", (await answer.aread()).decode())
+        headers = [(name, value) for name, value in answer.headers.multi_items() if name != "content-length"]
+        return httpx.Response(answer.status_code, headers=headers, text=shown)
 
 
 def browser(app: ASGIApp, **options: Any) -> httpx.AsyncClient:
     """A client with cookies of its own. A fault inside the app is answered with 500, as on the network."""
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    transport = Pages(app=app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}", **options)
 
 

@@ -63,7 +63,7 @@ async def test_the_books_name_the_account_that_paid(tmp_path: Path, monkeypatch:
             board = await shows(finance, "/money", 'aria-label="Finished payments"')
             assert "Waiting payments" not in board
             said = await shows(finance, "/books", "Booked in")
-            assert f"<td>Cash: {IBAN}</td>" in said
+            assert f"Cash: {IBAN}" in said
 
 
 async def batched(finance: httpx.AsyncClient, approver: httpx.AsyncClient, payment_id: str) -> None:
