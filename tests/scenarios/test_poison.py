@@ -201,7 +201,9 @@ async def portals(it: System) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.As
 async def notes_of(client: httpx.AsyncClient) -> list[str]:
     """What stands above a page that has nothing to say of itself."""
     text = (await client.get("/events")).text
-    return [html.unescape(note) for note in re.findall(r'<p class="note (?:warn|bad)" role="status">(.*?)</p>', text)]
+    return [
+        html.unescape(note) for note in re.findall(r'<p class="note (?:warn|bad)" role="status">\s*(.*?)\s*</p>', text)
+    ]
 
 
 def bug_of_model(service: Service, name: str) -> None:
