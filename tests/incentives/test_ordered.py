@@ -148,8 +148,12 @@ def test_an_order_and_a_row_of_the_point_of_sale_of_one_number_are_one_fact_and_
 def test_in_any_order_and_repeated_the_facts_come_to_the_same_sale_and_read_model(facts):
     log = unnamed_log(*facts)
     sale = log.state(Sales.at("o1"))
-    assert {name: one.kind for name, one in sale.bases.items()} == {"inv-1": "pos", "inv-2": "ordered", "a": "added"}
-    assert sorted(sale.told) == ["basis a", "basis inv-1", "basis inv-2"]
+    assert {name: one.kind for name, one in sale.bases.items()} == {
+        "pos/inv-1": "pos",
+        "pos/inv-2": "ordered",
+        "added/a": "added",
+    }
+    assert sorted(sale.told) == ["basis added/a", "basis pos/inv-1", "basis pos/inv-2"]
     [document] = project(SALES, told(*log.streams["sale", "o1"])).values()
     assert (sale_of(document).bases, sale_of(document).told) == (sale.bases, sale.told)
 
@@ -256,11 +260,11 @@ async def test_orders_before_and_after_the_win_are_facts_of_its_sale_and_a_claim
         await it.hear(replace(won(), lines=(line,)), times=2)
         await it.hear(credited(("p1", "100.00")))
         await it.hear(booked("inv-2"), times=2)
-        assert await facts(it) == {"inv-1": "ordered", "inv-2": "ordered"}
+        assert await facts(it) == {"pos/inv-1": "ordered", "pos/inv-2": "ordered"}
         pos = {"opportunity_id": "o1", "kind": "pos", "external_id": "inv-2", "amount": "90.00", "currency": "EUR"}
         answer = await it.post(FINANCE, "/sales-facts", {"facts": [{**pos, "quantity": 2, "on": "2026-03-10"}]})
         assert answer.json()["results"] == [{"external_id": "inv-2", "result": "recorded"}]
-        assert await facts(it) == {"inv-1": "ordered", "inv-2": "pos"}
+        assert await facts(it) == {"pos/inv-1": "ordered", "pos/inv-2": "pos"}
         path = f"/claims/{(await it.post(P1, '/claims', claim_body())).json()['claim_id']}"
         assert (await it.post(P1, f"{path}/submit")).status_code == 200
         assert (await it.post(FUND_MANAGER, f"{path}/decide", {"outcome": "approved"})).json()["state"] == "approved"
@@ -273,7 +277,7 @@ async def test_orders_and_the_win_side_by_side_lose_nothing(tmp_path):
     async with started(tmp_path) as it:
         await it.hear(approved_deal())
         await it.hear_at_once(booked("inv-1"), won(), booked("inv-2"))
-        assert await facts(it) == {"inv-1": "ordered", "inv-2": "ordered"}
+        assert await facts(it) == {"pos/inv-1": "ordered", "pos/inv-2": "ordered"}
 
 
 async def test_a_special_price_is_claimed_by_the_number_of_an_order(tmp_path):
@@ -304,7 +308,7 @@ async def test_a_claim_by_registration_is_for_the_sale_and_not_for_what_its_regi
         await it.hear(booked("inv-1"))
         await it.hear(won())
         await it.hear(credited(("p1", "100.00")))
-        assert await facts(it) == {"inv-1": "ordered"}
+        assert await facts(it) == {"pos/inv-1": "ordered"}
         made = await it.post(P1, "/claims", claim_body())
         assert made.status_code == 201, made.text
         assert (await it.get(P1, f"/claims/{made.json()['claim_id']}"))["opportunity_id"] == "o1"

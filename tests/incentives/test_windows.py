@@ -314,7 +314,7 @@ def test_a_fact_and_a_row_say_under_which_special_price_they_were_sold():
     app = SimpleNamespace(clock=FixedClock(NOW))
     row = {"kind": "pos", "opportunity_id": "o1", "external_id": "x", "on": "2026-03-20", "amount": "5.00"}
     fact = basis_of(app, FactBody(**row, currency="EUR", special_price_id="sp-1"))
-    [line] = World(book(rebate())).tell(*sale(1, "1000.00"), fact).sales["o1"].bases["x"].sold
+    [line] = World(book(rebate())).tell(*sale(1, "1000.00"), fact).sales["o1"].bases["pos/x"].sold
     assert (line.line_id, line.special_price_id, line.amount) == ("x", "sp-1", money("5.00", "EUR"))
     assert basis_of(app, FactBody(**row, currency="EUR")).sold == ()
     told = {"kind": "sale", "source": "erp", "sale_id": "1", "partner_id": "p1", "amount": "5.00", "currency": "EUR"}
