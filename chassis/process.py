@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import socket
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -29,6 +30,8 @@ from chassis.transport.port import Transport
 KEEP_ALIVE_SECONDS = 75
 STARTING_SECONDS = 0.01
 SERVED_PORTS, PORTS_TRIED = range(10_000, 32_000), 100
+_claims: deque[socket.socket] = deque(maxlen=64)
+"""What holds the latest ports found for somebody until they are bound, while this process lives."""
 
 
 class PortTaken(Exception):
@@ -222,12 +225,17 @@ def free_port() -> int:
     """A port of this machine that nobody holds now; whoever it is for binds it a moment later, and at each start anew.
 
     Linux gives none of these to a connection that goes out (`ip_local_port_range`): it would be taken when it is bound.
+    No other process is given it here meanwhile: the UDP port of the same number, which nobody uses, is held as a claim.
     Raises PortTaken.
     """
     for port in secrets.SystemRandom().sample(SERVED_PORTS, PORTS_TRIED):
+        claim = socket.socket(type=socket.SOCK_DGRAM)
         with socket.socket() as probe, contextlib.suppress(OSError):
+            claim.bind(("127.0.0.1", port))
             probe.bind(("127.0.0.1", port))
+            _claims.append(claim)
             return port
+        claim.close()
     raise PortTaken(f"none of {PORTS_TRIED} ports of this machine is free")
 
 

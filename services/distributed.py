@@ -154,15 +154,19 @@ async def _ready(member: Member, api: Api, seconds: float = READY_SECONDS) -> No
     """Returns once the service is ready. Raises ServiceEnded when it ends first or takes too long."""
     try:
         async with asyncio.timeout(seconds):
-            while not (await api.get("/readyz")).ok:
-                if member.process.returncode is not None:
-                    break
+            while member.process.returncode is None:
+                if await _is_ready(member.name, api):
+                    return
                 await asyncio.sleep(LOOK_SECONDS)
-            else:
-                return
     except TimeoutError:
         pass
     raise ServiceEnded(f"{member.name} is not ready: see {member.log}")
+
+
+async def _is_ready(name: str, api: Api) -> bool:
+    """Whether this service is ready at its address, where another may have come first."""
+    answer = await api.get("/readyz")
+    return answer.ok and name in answer.json()["services"]
 
 
 async def _stop(members: Mapping[str, Member]) -> None:

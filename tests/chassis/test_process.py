@@ -13,12 +13,13 @@ from fastapi import APIRouter, Request, Response
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
+from chassis import process
 from chassis.access import Access
 from chassis.asgi import Answer, request_scope
 from chassis.decider import Forbidden
 from chassis.epoch import LogBehind
 from chassis.http import DROPPED_SECONDS, BodyLimit
-from chassis.process import listening, make_world, running
+from chassis.process import PortTaken, listening, make_world, running
 from chassis.service import Blueprint, assemble
 from chassis.settings import ServiceSettings
 from chassis.transport.in_process import InProcessTransport
@@ -156,6 +157,18 @@ def told(port: int, sent: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(sent)
         return connection.recv(1_000)
+
+
+def test_a_port_found_for_one_process_is_given_to_no_other_before_it_is_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = free_port()
+    monkeypatch.setattr(process, "SERVED_PORTS", range(found, found + 1))
+    monkeypatch.setattr(process, "PORTS_TRIED", 1)
+    with pytest.raises(PortTaken):
+        free_port()
+    with socket.create_server(("127.0.0.1", found)):
+        pass  # whoever it was found for may listen there
 
 
 async def test_figures_stand_on_the_internal_port_alone(tmp_path: Path) -> None:

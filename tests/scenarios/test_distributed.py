@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.responses import JSONResponse
 
 from chassis.asgi import Api
 from chassis.transport.in_process import InProcessTransport
@@ -63,3 +64,19 @@ async def test_a_service_that_does_not_become_ready_is_named_with_its_log(tmp_pa
     member = Member("onboarding", "http://127.0.0.1:1", tmp_path / "service.log", process)
     with pytest.raises(ServiceEnded, match=r"onboarding is not ready: see .*service\.log"):
         await _ready(member, Api(nobody))
+
+
+async def test_a_service_is_not_ready_because_another_one_is_where_it_should_be(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec("cat", stdin=asyncio.subprocess.PIPE)
+    member = Member("onboarding", "http://127.0.0.1:1", tmp_path / "service.log", process)
+    try:
+        with pytest.raises(ServiceEnded):
+            await _ready(member, Api(says_it_is("registration")), seconds=0.3)
+        await _ready(member, Api(says_it_is("onboarding")))
+    finally:
+        process.kill()
+        await process.wait()
+
+
+def says_it_is(name: str) -> JSONResponse:
+    return JSONResponse({"ready": True, "services": {name: {"ready": True}}})
