@@ -19,6 +19,7 @@ from contracts.values import (
     ProductLine,
     RegistrationId,
     RuleRef,
+    ShownDocument,
     Span,
 )
 
@@ -40,7 +41,11 @@ def _as_told(it: Told, withheld: tuple[str, ...] | UnsetType) -> Told:
 
 @public_event("entente.registration.DealRegistered.v1", audience="both")
 class DealRegistered(PublicEvent):
-    """A partner claims a customer for products in a role. Deal type: new, expansion or renewal."""
+    """A partner claims a customer for products in a role. Deal type: new, expansion or renewal; scope: site, entity, group.
+
+    `replaces` is its partner's deal that ends when this one is approved. Of a customer that is not named here (the deal is
+    `confidential`, or it is a person) neither references nor a tender are told: they may say who it is.
+    """
 
     registration_id: RegistrationId
     number: str
@@ -57,6 +62,15 @@ class DealRegistered(PublicEvent):
     lead_id: str | None = None
     rules: RuleRef
     submitted_at: datetime
+    scope: str | UnsetType = UNSET
+    tender: str | UnsetType = UNSET
+    tender_on: date | UnsetType | None = UNSET
+    partner_reference: str | UnsetType | None = UNSET
+    price_reference: str | UnsetType | None = UNSET
+    fund_reference: str | UnsetType | None = UNSET
+    crm_reference: str | UnsetType | None = UNSET
+    confidential: bool | UnsetType = UNSET
+    replaces: RegistrationId | UnsetType | None = UNSET
 
     def for_partner(self, partner_id: str) -> "DealRegistered | None":
         """As for its partner, with no other participant named."""
@@ -180,7 +194,10 @@ class DealRejected(PublicEvent):
 
 @public_event("entente.registration.DealRevoked.v1", audience="both")
 class DealRevoked(PublicEvent):
-    """The vendor took the protection away; until `appeal_until` the partner may dispute it."""
+    """The vendor took the protection away; until `appeal_until` the partner may dispute it.
+
+    `evidence` are the documents that two approvers rest it on; its partner does not hear of them.
+    """
 
     registration_id: RegistrationId
     number: str
@@ -190,10 +207,11 @@ class DealRevoked(PublicEvent):
     appeal_until: datetime | None = None
     revoked_at: datetime
     withheld: tuple[str, ...] | UnsetType = UNSET
+    evidence: tuple[ShownDocument, ...] | UnsetType = UNSET
 
     def for_partner(self, partner_id: str) -> "DealRevoked | None":
-        """As for its partner, without what the rules keep from it."""
-        return _as_told(self, self.withheld) if partner_id == self.partner_id else None
+        """As for its partner, without the documents and what the rules keep from it."""
+        return _as_told(replace(self, evidence=UNSET), self.withheld) if partner_id == self.partner_id else None
 
 
 @public_event("entente.registration.ReviewOverdue.v1", audience="vendor")

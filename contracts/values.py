@@ -203,6 +203,15 @@ class Entitlement:
 
 
 @frozen
+class ShownDocument:
+    """A document by the SHA-256 of its content. Kind: letter, mail, meeting, note."""
+
+    kind: str
+    dated_on: date
+    sha256: str
+
+
+@frozen
 class Effect:
     """What a dispute's outcome gives a deal: its percent of the sale, from an instant on."""
 

@@ -9,6 +9,7 @@ from chassis.event import PublicEvent, Seen
 from chassis.rulebook import Reason
 from contracts import registration as public
 from contracts.shared import AttentionCleared, AttentionRaised, of_rulebook
+from contracts.values import ShownDocument
 from services.registration.domain.account import AccountsMerged, AccountsSplit
 from services.registration.domain.deal_events import (
     ActivityNoted,
@@ -107,7 +108,14 @@ def _codes(reasons: tuple[Reason, ...]) -> tuple[str, ...]:
 
 
 def _registered(it: DealRegistered) -> PublicEvent:
-    return public.DealRegistered(**_of(it), **_terms(it.terms))
+    rest: dict[str, Any] = _submitted(it) if it.in_full else {}
+    return public.DealRegistered(**_of(it), **_terms(it.terms), **rest)
+
+
+def _submitted(it: DealRegistered) -> dict[str, Any]:
+    """What else of a submission is not personal; a reference or a tender may tell who an unnamed customer is."""
+    more = {"scope": it.reach.place.scope, "confidential": it.confidential, "replaces": it.replaces}
+    return more if it.unnamed else {**more, **_plain(it.details)}
 
 
 def _returned(it: DealReturned) -> PublicEvent:
@@ -199,7 +207,8 @@ def _rejected(it: DealRejected) -> PublicEvent:
 
 def _revoked(it: DealRevoked) -> PublicEvent:
     why: dict[str, Any] = {"reason_codes": _codes(it.reasons), "appeal_until": it.appeal_until}
-    return public.DealRevoked(**_judged(it), **why, revoked_at=it.revoked_at)
+    shown = tuple(ShownDocument(kind=one.kind, dated_on=one.dated_on, sha256=one.sha256) for one in it.evidence)
+    return public.DealRevoked(**_judged(it), **why, revoked_at=it.revoked_at, evidence=shown if it.in_full else UNSET)
 
 
 # Lived

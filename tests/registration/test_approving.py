@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from chassis.decider import WrongState
-from contracts.values import Money, PartnerId, RegistrationId, money
+from chassis.event import LEFT_OUT
+from chassis.testing.projections import told
+from contracts.values import Money, PartnerId, RegistrationId, ShownDocument, money
 from services.registration.domain.approval import Approval, complete, last_step, open_steps
 from services.registration.domain.approving import EvidenceMissing, StillBlocked
 from services.registration.domain.claims import ClaimHeld, ClaimReleased, ClaimsOf
@@ -26,6 +28,7 @@ from services.registration.domain.deal_events import (
     StepOpened,
 )
 from services.registration.domain.rules import Step
+from services.registration.publishing import publish
 from tests.registration.deals import CONTOSO, NOW, Town, approval, details
 
 OF_A = {"registration_id": "a", "number": "R-a", "programme": "default", "partner_id": "p-1"}
@@ -278,6 +281,21 @@ def test_one_person_proposes_and_a_second_one_revokes() -> None:
     assert (deal[0].revoked_by, deal[0].evidence, deal[0].appeal_until) == (("desk-1", "desk-2"), (LETTER,), APPEAL)
     assert claims[0].frees == ("b",)
     assert status(town) == "revoked"
+
+
+def test_the_vendor_hears_on_which_documents_a_protection_was_revoked_and_its_partner_does_not() -> None:
+    heard = {}
+    for in_full in (LEFT_OUT, True):
+        town = approved()
+        town.run(revocation())
+        deal, _ = town.run(replace(revocation(by="desk-2"), in_full=in_full))
+        [heard[in_full]] = [publish(seen) for seen in told(deal[0])]
+
+    before, now = heard[LEFT_OUT], heard[True]
+    shown = ShownDocument(kind=LETTER.kind, dated_on=LETTER.dated_on, sha256=LETTER.sha256)
+    assert now == replace(before, evidence=(shown,))
+    assert before.evidence == LEFT_OUT, "what was asked for before says as much as it did"
+    assert now.for_partner("p-1") == before
 
 
 def test_another_reason_is_another_proposal() -> None:

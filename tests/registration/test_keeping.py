@@ -131,6 +131,43 @@ def test_a_confidential_deal_is_announced_without_its_customer() -> None:
     assert registered.customer.name == "Contoso GmbH"
 
 
+SAID = {"tender": "planned", "tender_on": date(2026, 5, 4), "partner_reference": "P-1", "price_reference": "SP-1"}
+UNSAID = {"fund_reference": None, "crm_reference": None}
+
+
+def announced(**changes: Any) -> public.DealRegistered:
+    """What others hear of a deal with references and a tender that succeeds another one."""
+    town = Town()
+    town.register("a", "p-1")
+    registered = town.register("b", "p-1", scope="site", details=details(**SAID), replaces=REPLACES_A, **changes)[0]
+    [heard] = [publish(seen) for seen in told(registered)]
+    assert isinstance(heard, public.DealRegistered)
+    return heard
+
+
+def test_others_hear_all_of_a_registration_that_is_not_personal() -> None:
+    before = announced()
+    heard = announced(in_full=True)
+
+    told_too = {"scope": "site", "confidential": False, "replaces": RegistrationId("a"), **SAID, **UNSAID}
+    assert heard == replace(before, **told_too)
+    assert {getattr(before, name) for name in told_too} == {LEFT_OUT}, (
+        "what was asked for before says as much as it did"
+    )
+
+
+@pytest.mark.parametrize(
+    ("hidden", "confidential"), [({"confidential": True}, True), ({"customer": customer(natural_person=True)}, False)]
+)
+def test_an_unnamed_customer_is_not_given_away_by_a_reference_or_a_tender(
+    hidden: dict[str, Any], confidential: bool
+) -> None:
+    heard = announced(in_full=True, **hidden)
+
+    assert (heard.scope, heard.confidential, heard.replaces) == ("site", confidential, "a")
+    assert {getattr(heard, name) for name in (*SAID, *UNSAID)} == {LEFT_OUT}
+
+
 def test_nothing_in_the_open_names_a_natural_person() -> None:
     known = customer(
         name="Erika Mustermann",

@@ -1,5 +1,6 @@
 """The vendor reviews: return, findings, second look, approve, reject; and how a deal ends."""
 
+from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -56,6 +57,7 @@ from tests.registration.deals import (
     Town,
     approval,
     candidate,
+    customer,
     details,
     partner_facts,
     product,
@@ -479,7 +481,7 @@ PLAIN = {
 }
 
 
-@pytest.mark.parametrize("evaluator", [1, 2])
+@pytest.mark.parametrize("evaluator", [1, 2, 3])
 def test_others_hear_all_that_changed_and_is_not_personal(evaluator: int) -> None:
     more = details(amount=money("12000.00", "EUR"), description=SEALED, **PLAIN)
     amending, correcting = approved(), returned("amount", "description", *PLAIN)
@@ -487,15 +489,33 @@ def test_others_hear_all_that_changed_and_is_not_personal(evaluator: int) -> Non
     [amended] = amending.run(AmendDeal(**on(), details=more, by="seller-p-1"), evaluator)[0]
     resubmitted = correcting.run(ResubmitDeal(**around("a", "p-1"), details=more, by="seller-2"), evaluator)[0][0]
 
-    full = PLAIN if evaluator == 2 else dict.fromkeys(PLAIN, LEFT_OUT)
+    full = PLAIN if evaluator > 1 else dict.fromkeys(PLAIN, LEFT_OUT)
     of = {**OF_A, "amount": more.amount}
     assert published(amended) == public.DealAmended(**of, close_on=more.close_on, amended_at=NOW, **full)
     assert published(resubmitted) == public.DealResubmitted(
         **of,
         fields=("amount", "tender", "tender_on", "description", *tuple(PLAIN)[2:]),
-        close_on=more.close_on if evaluator == 2 else LEFT_OUT,
+        close_on=more.close_on if evaluator > 1 else LEFT_OUT,
         resubmitted_at=NOW,
         **full,
+    )
+
+
+@pytest.mark.parametrize("hidden", [{"confidential": True}, {"customer": customer(natural_person=True)}])
+def test_of_an_unnamed_customer_others_hear_no_reference_and_no_tender(hidden: dict[str, Any]) -> None:
+    more = details(amount=money("12000.00", "EUR"), **PLAIN)
+    correcting = Town()
+    correcting.register("a", "p-1", **hidden)
+    amending = deepcopy(correcting)
+    amending.run(approval())
+    correcting.run(ReturnDeal(**on(), fields=("amount", *PLAIN), message=SEALED, by="desk-1"))
+
+    [amended] = amending.run(AmendDeal(**on(), details=more, by="seller-p-1"))[0]
+    resubmitted = correcting.run(ResubmitDeal(**around("a", "p-1"), details=more, by="seller-2"))[0][0]
+
+    assert published(amended) == public.DealAmended(**OF_A, amount=more.amount, close_on=more.close_on, amended_at=NOW)
+    assert published(resubmitted) == public.DealResubmitted(
+        **OF_A, fields=("amount", *PLAIN), resubmitted_at=NOW, amount=more.amount
     )
 
 

@@ -148,7 +148,8 @@ async def revoke(registration_id: Id, body: RevokeBody, caller: Writer, app: App
     evidence = tuple(one.evidence() for one in body.evidence)
 
     def make(_: Deal, fields: dict[str, Any]) -> RevokeDeal:
-        return RevokeDeal(**fields, reason_code=body.reason_code, evidence=evidence, by=caller.principal.by)
+        said: dict[str, Any] = {"reason_code": body.reason_code, "evidence": evidence, "by": caller.principal.by}
+        return RevokeDeal(**fields, **said, in_full=True)
 
     return await perform(caller, app, RevokeDeal, on_deal(asked(caller, app, registration_id, RevokeDeal), make))
 

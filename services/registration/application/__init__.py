@@ -192,6 +192,7 @@ from services.registration.domain.keeping import (
     add_evidence,
     amend_deal,
     amend_deal_in_brief,
+    amend_deal_in_full,
     record_order,
     record_order_of_nobody,
 )
@@ -276,7 +277,13 @@ from services.registration.domain.reviewing import (
 )
 from services.registration.domain.routing import LEAD_RULES
 from services.registration.domain.screening import DEAL_RULES
-from services.registration.domain.submitting import register_deal, resubmit_deal, resubmit_deal_in_brief, save_draft
+from services.registration.domain.submitting import (
+    register_deal,
+    resubmit_deal,
+    resubmit_deal_in_brief,
+    resubmit_deal_in_full,
+    save_draft,
+)
 
 KINDS: dict[str, Kind[Any, Any]] = {DEAL_RULES.name: DEAL_RULES, LEAD_RULES.name: LEAD_RULES}
 
@@ -341,11 +348,11 @@ HANDLES = (
     Handles(ReturnDeal, return_deal, streams=deal_streams, reads=book_streams, answer=whole),
     *(
         Handles(ResubmitDeal, decision, resubmitting_streams, reads=unseen_streams, answer=answer, evaluator=evaluator)
-        for evaluator, decision in ((1, resubmit_deal_in_brief), (2, resubmit_deal))
+        for evaluator, decision in ((1, resubmit_deal_in_brief), (2, resubmit_deal_in_full), (3, resubmit_deal))
     ),
     *(
         Handles(AmendDeal, decision, streams=amending_streams, reads=book_streams, answer=answer, evaluator=evaluator)
-        for evaluator, decision in ((1, amend_deal_in_brief), (2, amend_deal))
+        for evaluator, decision in ((1, amend_deal_in_brief), (2, amend_deal_in_full), (3, amend_deal))
     ),
     Handles(AddEvidence, add_evidence, streams=adding_streams, answer=answer),
     *(

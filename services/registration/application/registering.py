@@ -107,6 +107,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         in_normal_form=True,
         unsaid=wish.unsaid or LEFT_OUT,
         one_with=tuple(PartnerId(one) for one in wish.one_with) if wish.replaces and wish.one_with else LEFT_OUT,
+        in_full=True,
     )
 
 

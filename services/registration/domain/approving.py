@@ -232,6 +232,7 @@ def _revoked(wish: RevokeDeal, deal: Deal, proposed: RevocationProposed, rules: 
         revoked_by=(proposed.proposed_by, wish.by),
         revoked_at=wish.now,
         appeal_until=appeal_until(rules, wish.now),
+        in_full=wish.in_full,
     )
 
 

@@ -220,6 +220,11 @@ class Deal:
         return self.registered
 
     @property
+    def unnamed(self) -> bool:
+        """Whether others hear nothing by which its customer may be known."""
+        return self.registered is not None and self.registered.unnamed
+
+    @property
     def now_details(self) -> Details:
         return self.details or self.first.details
 

@@ -63,7 +63,7 @@ class RegisterDeal:
     otherwise and were lost. A claim on a whole group enters its members, the `group` accounts; `groups` are those whose
     members were seen; `index` is what named the candidates. `in_normal_form` is that of its `Reach`,
     `unsaid` are the fields that hold a default since nobody said them; where it replaces a deal, `one_with` are those
-    that its partner absorbed.
+    that its partner absorbed. `in_full`: others hear all of it that is not personal.
     """
 
     registration_id: RegistrationId
@@ -95,6 +95,7 @@ class RegisterDeal:
     in_normal_form: bool | LeftOut = LEFT_OUT
     unsaid: tuple[str, ...] | LeftOut = LEFT_OUT
     one_with: tuple[PartnerId, ...] | LeftOut = LEFT_OUT
+    in_full: bool | LeftOut = LEFT_OUT
 
     @property
     def gives_way(self) -> tuple[GivesWay, ...]:
@@ -180,11 +181,12 @@ class ApproveDeal(Screens):
 
 @command("registration.RevokeDeal.v1")
 class RevokeDeal(OnDeal):
-    """The first proposes, a second person revokes."""
+    """The first proposes, a second person revokes. `in_full`: others hear on which documents."""
 
     reason_code: str
     evidence: tuple[Evidence, ...]
     by: str
+    in_full: bool | LeftOut = LEFT_OUT
 
 
 @command("registration.EscalateReview.v1")

@@ -120,7 +120,7 @@ class DealRegistered(Judged):
     """`accounts` are all customers that the claim enters, the deal's own first; `zone` is the programme's.
 
     `replaces` is a deal of the same partner that ends when this one is approved. `group` are those of the accounts that
-    it enters only as members of its customer's group.
+    it enters only as members of its customer's group. `in_full`: others hear all of it that is not personal.
     """
 
     terms: Terms
@@ -133,6 +133,12 @@ class DealRegistered(Judged):
     confidential: bool = False
     replaces: RegistrationId | None = None
     group: tuple[AccountId, ...] = ()
+    in_full: bool | LeftOut = LEFT_OUT
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether others hear nothing by which the customer may be known: it is confidential, or a person."""
+        return self.confidential or self.customer.natural_person
 
 
 @event("registration.DealScreened.v1")
@@ -219,7 +225,10 @@ class DealReturned(OfDeal):
 
 @event("registration.DealResubmitted.v1")
 class DealResubmitted(OfDeal):
-    """`amount` is that of the details, told to others since it stands here; `in_full`: what else is not personal too."""
+    """`amount` is that of the details, told to others since it stands here; `in_full`: what else is not personal too.
+
+    Where the customer is unnamed, that is left out: a reference or a tender may tell who it is.
+    """
 
     fields: tuple[str, ...]
     details: Details
@@ -292,7 +301,10 @@ class DealRejected(Judged):
 
 @event("registration.DealAmended.v1")
 class DealAmended(OfDeal):
-    """`in_full`: others hear all of the details that is not personal; before, only the amount and the close date."""
+    """`in_full`: others hear all of the details that is not personal; before, only the amount and the close date.
+
+    It is left out where the customer is unnamed: a reference or a tender may tell who it is.
+    """
 
     details: Details
     amended_by: str
@@ -331,7 +343,10 @@ class RevocationProposed(OfDeal):
 
 @event("registration.DealRevoked.v1")
 class DealRevoked(Judged):
-    """`for_registration_id` is the deal that took its place, in the same commit; it never leaves the service."""
+    """`for_registration_id` is the deal that took its place, in the same commit; it never leaves the service.
+
+    `in_full`: the vendor hears on which documents.
+    """
 
     reasons: tuple[Reason, ...]
     evidence: tuple[Evidence, ...]
@@ -339,6 +354,7 @@ class DealRevoked(Judged):
     revoked_by: tuple[str, ...]
     revoked_at: datetime
     appeal_until: datetime | None = None
+    in_full: bool | LeftOut = LEFT_OUT
 
 
 @event("registration.EvidenceAdded.v1")

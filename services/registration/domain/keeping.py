@@ -50,6 +50,13 @@ def amend_deal(
 
     An amount far above the approved one asks whoever decides last once more.
     """
+    return (amend_deal_in_brief if deal.unnamed else amend_deal_in_full)(wish, deal, references, book)
+
+
+def amend_deal_in_full(
+    wish: AmendDeal, deal: Deal, references: tuple[PartnerReference, ...], book: Rulebook
+) -> tuple[list[DealEvent], list[list[PartnerReferenceTaken]]]:
+    """Evaluator 2: others heard references and tenders also where they do not hear who the customer is."""
     told, referred_to = amend_deal_in_brief(wish, deal, references, book)
     return [replace(one, in_full=True) if isinstance(one, DealAmended) else one for one in told], referred_to
 

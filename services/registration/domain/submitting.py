@@ -156,6 +156,17 @@ def resubmit_deal(
     *streams: *tuple[tuple[Deal, ...], OwnReferences, tuple[Traces, ...], *Unseen],
 ) -> Screened:
     """Takes the corrections of the fields that were named, screens again; the deal keeps its place in the order."""
+    chosen = resubmit_deal_in_brief if deal.unnamed else resubmit_deal_in_full
+    return chosen(wish, deal, claims, *streams)
+
+
+def resubmit_deal_in_full(
+    wish: ResubmitDeal,
+    deal: Deal,
+    claims: tuple[Claims, ...],
+    *streams: *tuple[tuple[Deal, ...], OwnReferences, tuple[Traces, ...], *Unseen],
+) -> Screened:
+    """Evaluator 2: others heard references and tenders also where they do not hear who the customer is."""
     made = resubmit_deal_in_brief(wish, deal, claims, *streams)
     full = [replace(one, in_full=True) if isinstance(one, DealResubmitted) else one for one in made[0]]
     return full, *made[1:]
@@ -292,6 +303,7 @@ def _registered(wish: RegisterDeal, mine: Claim, version: Version, rules: DealRu
         replaces=wish.replaces.registration_id if wish.replaces else None,
         group=wish.group,
         withheld=rules.disclosure.withheld or LEFT_OUT,
+        in_full=wish.in_full,
     )
 
 
