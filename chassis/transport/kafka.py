@@ -1,7 +1,8 @@
 """The transport over Apache Kafka: an idempotent aiokafka producer out, FastStream batch subscribers in.
 
 Several calls of these libraries never return while the broker is away, so each await here is bounded, and a producer or
-consumer that failed is thrown away, never repaired. Offsets are committed after the batch is done.
+consumer that failed is thrown away, never repaired. Offsets are committed after the batch is done. What made one of
+them never return is known, and mended in `kafka_connection`; the bounds stay.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ from chassis.event import frozen
 from chassis.relay import OpenSender, Relay
 from chassis.relay import Settings as RelaySettings
 from chassis.supervision import Backoff, Tasks, bounded_stop, log
+from chassis.transport import kafka_connection  # noqa: F401  before the first connection is made
 from chassis.transport.headers import message_of, written
 from chassis.transport.port import Lag, Lost, Message, OnBatch, Outlet, Positions
 
@@ -83,7 +85,7 @@ class Settings:
     """A reader that was refused and then goes on so long without another no is one that may read."""
     outside_seconds: float = 30.0
     """A consumer that has been out of its group for so long, or has stood still, while a broker answers, does not come back
-    by itself."""
+    by itself. A broker that has come back may itself need nearly as long to load a group."""
     look_back_records: int = 5_000
     """How many records of a partition are read at once where lost ones are looked for."""
     relay: RelaySettings = field(default_factory=RelaySettings)

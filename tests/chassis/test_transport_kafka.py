@@ -1,14 +1,19 @@
 import asyncio
 import signal
+import socket
+import struct
 import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from aiokafka import TopicPartition
+from aiokafka.conn import create_conn
 from aiokafka.consumer.fetcher import FetchError
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import CorruptRecordException, KafkaConnectionError
+from aiokafka.protocol.metadata import MetadataRequest
 from structlog.testing import capture_logs
 
 from chassis.access import Access
@@ -23,6 +28,7 @@ from chassis.testing.transport_conformance import Hearing, TransportConformance,
 from chassis.transport.kafka import Copies, KafkaTransport, Settings, copies_of, make_topics, sender
 from chassis.transport.port import Lost, topic_of, translated
 from tests.engines.kafka import Broker
+from tests.faults.wire import wire
 
 QUICK = Backoff(first_seconds=0.05, most_seconds=0.5)
 
@@ -324,6 +330,33 @@ async def test_a_consumer_whose_fetch_failed_is_replaced(kafka: str) -> None:
         await hearing.until(lambda: 2 in hearing.numbers())
         await travel.feed.commit(3)
         await hearing.until(lambda: 3 in hearing.numbers())
+
+
+def test_a_connection_that_was_reset_is_a_broken_one_to_the_library_on_uvloop_too(kafka: str) -> None:
+    """Its task that keeps metadata ended by it, and whoever looked for a coordinator waited for that task for ever."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        met = runner.run(met_after_a_reset(kafka))
+    assert isinstance(met, KafkaConnectionError), repr(met)
+
+
+async def met_after_a_reset(kafka: str) -> Exception:
+    """What somebody who sends all the time meets first, when the other side has reset the connection."""
+    host, _, port = kafka.partition(":")
+    async with wire(int(port)) as between:
+        connection, sent = await create_conn(host, between.front, request_timeout_ms=5_000), []
+        for writer in between._open:
+            at_once = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        between.cut()
+        try:
+            while True:
+                sent.append(asyncio.ensure_future(connection.send(MetadataRequest([]))))
+                await asyncio.sleep(0)
+        except Exception as met:  # noqa: BLE001  whatever it is
+            return met
+        finally:
+            await asyncio.gather(*sent, return_exceptions=True)
+            await connection.close()
 
 
 async def test_a_stop_returns_while_the_broker_is_away(broker: Broker) -> None:
