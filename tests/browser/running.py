@@ -18,9 +18,9 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from tests.engines import free_port, wait_until_ready
+from tests.patience import PATIENCE_SECONDS
 
 TENANT = "acme"
-PATIENCE_SECONDS = 45.0
 LOOK_SECONDS = 0.02
 START_SECONDS = 120.0
 STOP_SECONDS = 45.0

@@ -24,8 +24,8 @@ from chassis.settings import ServiceSettings
 from chassis.store.port import Commit, NewEvent
 from chassis.testing.feed import BEGIN, Counted, CountTold, MemoryFeed, outlet, publish
 from chassis.transport.lines import line_of, message_in
+from tests.patience import PATIENCE_SECONDS
 
-WAIT_SECONDS = 30.0
 READER = Principal(tenant=SHARED, subject="reader", kind="service")
 
 
@@ -90,7 +90,7 @@ async def count(service: Service, tenant: str, *numbers: int, public: bool = Tru
 
 async def live(service: Service) -> None:
     """Waits until the read model is filled and answers."""
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not (await service.readiness())["ready"]:
             await asyncio.sleep(0.005)
 

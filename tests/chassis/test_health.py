@@ -21,9 +21,9 @@ from chassis.service import Blueprint, Service, assemble
 from chassis.settings import ServiceSettings
 from chassis.store.port import Commit, NewEvent
 from chassis.testing.feed import Counted
+from tests.patience import PATIENCE_SECONDS
 
 AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
-WAIT_SECONDS = 30.0
 
 
 def evolve(document: Any, seen: Seen) -> Any:
@@ -109,7 +109,7 @@ async def ready(service: Service) -> Answer:
 
 
 async def until(service: Service, holds: Callable[[Answer], bool]) -> Any:
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not holds(answer := await ready(service)):
             await asyncio.sleep(0.005)
     return answer.json()["services"]["testing"]
@@ -184,7 +184,7 @@ async def test_it_says_so_no_more_once_a_release_has_gone_on(tmp_path: Path) -> 
         stopped_while_another_serves(tmp_path) as api,
         serving(tmp_path, roles=("work",), change=mended) as work,
     ):
-        assert await work.runner.reached("sums", "testing", await work.store.head(), WAIT_SECONDS)
+        assert await work.runner.reached("sums", "testing", await work.store.head(), PATIENCE_SECONDS)
         assert b'entente_projection_stopped{projection="sums__v1",service="testing"} 0.0' in await api.figures()
         assert sums_of(await ready(api))["stopped"] is None
 

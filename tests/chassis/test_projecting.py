@@ -27,11 +27,11 @@ from chassis.read_store.sqlite import SqliteReadStore
 from chassis.stops import Stops
 from chassis.testing.projections import TENANT, assert_repeatable, project, told
 from chassis.transport.port import Message, Undecodable
+from tests.patience import PATIENCE_SECONDS
 
 OURS = "projecting_test"
 SETTINGS = ProjectingSettings(batch_events=4, fill_events=8, near_events=4, idle_seconds=0.05, poll_seconds=0.005)
 SHARED = replace(SETTINGS, shared=True)
-WAIT_SECONDS = 30.0
 
 
 @event("projecting_test.Opened.v1")
@@ -157,7 +157,7 @@ async def running(runner: ProjectionRunner) -> AsyncIterator[ProjectionRunner]:
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():
             await asyncio.sleep(0.002)
 
@@ -180,9 +180,9 @@ async def test_the_own_feed_is_followed_and_waited_for(read_store: SqliteReadSto
     log.add(*(Noted(deal_id=f"d-{n % 3}", note=str(n)) for n in range(20)))
 
     async with running(ProjectionRunner(OURS, log, read_store, [board()], settings=SETTINGS)) as runner:
-        assert await runner.reached("board", OURS, 20, WAIT_SECONDS)
+        assert await runner.reached("board", OURS, 20, PATIENCE_SECONDS)
         last = log.add(Ignored(), Noted(deal_id="d-9", note="late"))
-        assert await runner.reached("", OURS, last, WAIT_SECONDS)
+        assert await runner.reached("", OURS, last, PATIENCE_SECONDS)
 
         assert await read_store.get("board", TENANT, "d-9") == {"notes": ["late"], "won": None}
         assert (await read_store.get("board", TENANT, "d-1") or {})["notes"] == ["1", "4", "7", "10", "13", "16", "19"]
@@ -204,10 +204,10 @@ async def test_a_model_that_joins_while_the_head_is_asked_for_does_not_wait_for_
     read_store: SqliteReadStore,
 ) -> None:
     log = Distant()
-    patient = replace(SETTINGS, idle_seconds=10 * WAIT_SECONDS)
+    patient = replace(SETTINGS, idle_seconds=10 * PATIENCE_SECONDS)
     async with running(ProjectionRunner(OURS, log, read_store, [board()], settings=patient)) as runner:
         await until(lambda: log.asked > 1)
-        assert await runner.reached("board", OURS, log.add(Noted(deal_id="d", note="n")), WAIT_SECONDS)
+        assert await runner.reached("board", OURS, log.add(Noted(deal_id="d", note="n")), PATIENCE_SECONDS)
 
 
 async def test_a_long_page_is_decoded_in_turns(read_store: SqliteReadStore) -> None:
@@ -232,7 +232,7 @@ async def test_a_long_page_is_decoded_in_turns(read_store: SqliteReadStore) -> N
     await asyncio.sleep(0)
     runner = ProjectionRunner(OURS, log, read_store, [board()], settings=ProjectingSettings(near_events=10))
     async with running(runner):
-        assert await runner.reached("board", OURS, 1_000, WAIT_SECONDS)
+        assert await runner.reached("board", OURS, 1_000, PATIENCE_SECONDS)
     counting.cancel()
     assert [count for count in turns if count] == [250, 250, 250, 250]
 
@@ -240,14 +240,14 @@ async def test_a_long_page_is_decoded_in_turns(read_store: SqliteReadStore) -> N
 async def test_several_models_share_one_reading_of_the_feed(read_store: SqliteReadStore) -> None:
     log = FakeLog()
     boards = [board(name=f"board_{n}") for n in range(5)]
-    patient = replace(SETTINGS, idle_seconds=10 * WAIT_SECONDS)  # it reads when there is news, and not for being slow
+    patient = replace(SETTINGS, idle_seconds=10 * PATIENCE_SECONDS)  # it reads at news, and not for being slow
 
     async with running(ProjectionRunner(OURS, log, read_store, boards, settings=patient)) as runner:
         await until(lambda: all(one.follows for one in runner._running))
-        assert await runner.reached("", OURS, log.add(Noted(deal_id="d", note="first")), WAIT_SECONDS)
+        assert await runner.reached("", OURS, log.add(Noted(deal_id="d", note="first")), PATIENCE_SECONDS)
         before = log.reads
         for n in range(10):
-            assert await runner.reached("", OURS, log.add(Noted(deal_id="d", note=str(n))), WAIT_SECONDS)
+            assert await runner.reached("", OURS, log.add(Noted(deal_id="d", note=str(n))), PATIENCE_SECONDS)
 
     assert log.reads - before < 40
     assert [len((await read_store.get(each.name, TENANT, "d") or {})["notes"]) for each in boards] == [11] * 5
@@ -259,7 +259,7 @@ async def test_tenants_never_share_a_document(read_store: SqliteReadStore) -> No
     log.add(Noted(deal_id="d", note="theirs"), tenant="t-2")
 
     async with running(ProjectionRunner(OURS, log, read_store, [board()], settings=SETTINGS)) as runner:
-        assert await runner.reached("", OURS, 2, WAIT_SECONDS)
+        assert await runner.reached("", OURS, 2, PATIENCE_SECONDS)
 
     assert (await read_store.get("board", TENANT, "d") or {})["notes"] == ["mine"]
     assert (await read_store.get("board", "t-2", "d") or {})["notes"] == ["theirs"]
@@ -270,7 +270,7 @@ async def test_a_document_that_evolve_answers_none_for_is_gone(read_store: Sqlit
     log.add(Opened(deal_id="d"), Noted(deal_id="d", note="drop"))
 
     async with running(ProjectionRunner(OURS, log, read_store, [board()], settings=SETTINGS)) as runner:
-        assert await runner.reached("", OURS, 2, WAIT_SECONDS)
+        assert await runner.reached("", OURS, 2, PATIENCE_SECONDS)
 
     assert await read_store.get("board", TENANT, "d") is None
 
@@ -297,9 +297,9 @@ async def test_a_bug_stops_its_model_and_no_other(read_store: SqliteReadStore) -
 
     boards = [board(), board(name="other", change=careful)]
     async with running(ProjectionRunner(OURS, log, read_store, boards, settings=SETTINGS)) as runner:
-        assert await runner.reached("", OURS, 1, WAIT_SECONDS)
+        assert await runner.reached("", OURS, 1, PATIENCE_SECONDS)
         log.add(Noted(deal_id="d", note="bug"), Noted(deal_id="d", note="after"))
-        assert await runner.reached("other", OURS, 3, WAIT_SECONDS)
+        assert await runner.reached("other", OURS, 3, PATIENCE_SECONDS)
         await until(lambda: runner.stops)
 
         lag = {lag.name: lag for lag in runner.lag()}
@@ -320,7 +320,7 @@ async def test_a_repaired_model_goes_on_where_it_stopped(read_store: SqliteReadS
         return {"notes": [*(document or {"notes": []})["notes"], seen.event.note]}
 
     async with running(ProjectionRunner(OURS, log, read_store, [board(change=repaired)], settings=SETTINGS)) as runner:
-        assert await runner.reached("", OURS, 2, WAIT_SECONDS)
+        assert await runner.reached("", OURS, 2, PATIENCE_SECONDS)
 
     assert await read_store.get("board", TENANT, "d") == {"notes": ["fine", "bug"]}
 
@@ -346,7 +346,7 @@ async def test_what_cannot_be_decoded_is_kept_aside_and_the_model_says_so(read_s
     log.add(Noted(deal_id="d", note="three"))
 
     async with running(ProjectionRunner(OURS, log, read_store, [board()], settings=SETTINGS)) as runner:
-        assert await runner.reached("", OURS, 3, WAIT_SECONDS)
+        assert await runner.reached("", OURS, 3, PATIENCE_SECONDS)
         (lag,) = runner.lag()
 
     (aside,) = await read_store.asides(lag.model)
@@ -377,14 +377,14 @@ async def test_a_rebuild_gives_the_same_bytes_and_swaps_without_a_gap(read_store
     log.add(*(Noted(deal_id=f"d-{n % 5}", note=str(n)) for n in range(50)))
     runner = ProjectionRunner(OURS, log, read_store, [board()], feeds={"neighbour": feed_over(won)}, settings=SETTINGS)
     async with running(runner):
-        assert await runner.reached("", OURS, 50, WAIT_SECONDS)
-        assert await runner.reached("", "neighbour", 7, WAIT_SECONDS)
+        assert await runner.reached("", OURS, 50, PATIENCE_SECONDS)
+        assert await runner.reached("", "neighbour", 7, PATIENCE_SECONDS)
         before = await exported(read_store)
 
-        model = await asyncio.wait_for(runner.rebuild("board"), WAIT_SECONDS)
+        model = await asyncio.wait_for(runner.rebuild("board"), PATIENCE_SECONDS)
         after = await exported(read_store)
         last = log.add(Noted(deal_id="d-1", note="live"))
-        assert await runner.reached("board", OURS, last, WAIT_SECONDS)
+        assert await runner.reached("board", OURS, last, PATIENCE_SECONDS)
 
     assert model == "board__v1_2"
     assert len(before) == 7
@@ -402,7 +402,7 @@ async def test_a_new_version_answers_only_when_it_is_filled(read_store: SqliteRe
     log = FakeLog()
     log.add(*(Noted(deal_id="d", note=str(n)) for n in range(30)))
     async with running(ProjectionRunner(OURS, log, read_store, [board()], settings=SETTINGS)) as runner:
-        assert await runner.reached("", OURS, 30, WAIT_SECONDS)
+        assert await runner.reached("", OURS, 30, PATIENCE_SECONDS)
 
     def counting(document: Any, seen: Seen) -> Any:
         return {"count": (document or {"count": 0})["count"] + 1}
@@ -495,11 +495,11 @@ async def test_a_version_that_is_made_again_holds_no_message_of_the_live_one(rea
         gate.clear()
         again = asyncio.create_task(runner.rebuild("board"))
         await until(lambda: len(runner.lag()) > 1)
-        await asyncio.wait_for(runner.apply("neighbour", facts[4:]), WAIT_SECONDS)
+        await asyncio.wait_for(runner.apply("neighbour", facts[4:]), PATIENCE_SECONDS)
         assert await read_store.count("board", TENANT) == 6
         known = facts
         gate.set()
-        assert await asyncio.wait_for(again, WAIT_SECONDS) == "board__v1_2"
+        assert await asyncio.wait_for(again, PATIENCE_SECONDS) == "board__v1_2"
 
     assert await read_store.count("board", TENANT) == 6
 
@@ -591,7 +591,7 @@ async def test_a_stopped_model_leaves_messages_to_the_feed_or_else_holds_them(re
 
     repaired = ProjectionRunner(OURS, FakeLog(), read_store, [board()], feeds=feeds, settings=SETTINGS)
     async with running(repaired):
-        assert await repaired.reached("board", "neighbour", 1, WAIT_SECONDS)
+        assert await repaired.reached("board", "neighbour", 1, PATIENCE_SECONDS)
 
     assert await read_store.get("board", TENANT, "d") == {"notes": [], "won": 1}
 
@@ -603,7 +603,7 @@ async def test_a_process_that_runs_no_projections_sees_how_far_they_are(read_sto
 
     async with running(ProjectionRunner(OURS, log, read_store, [board()], settings=SETTINGS)):
         last = log.add(Noted(deal_id="d", note="x"))
-        assert await api.reached("board", OURS, last, WAIT_SECONDS)
+        assert await api.reached("board", OURS, last, PATIENCE_SECONDS)
 
 
 async def test_it_is_told_of_a_stop_until_every_message_that_met_it_has_come_again(
@@ -655,7 +655,7 @@ async def test_it_is_told_of_a_stop_at_an_unknown_type_until_a_release_knows_it(
 
     log.lines[1] = replace(log.lines[1], type="projecting_test.Noted.v1")
     async with running(second):
-        assert await second.reached("board", OURS, 2, WAIT_SECONDS)
+        assert await second.reached("board", OURS, 2, PATIENCE_SECONDS)
     await api.look()
     assert api.lag()[0].stopped is None
 

@@ -13,8 +13,8 @@ from chassis.store.leases import LeaseSettings
 from chassis.supervision import Backoff, Tasks
 from chassis.testing.feed import BEGIN, MemoryFeed, outlet
 from chassis.transport.port import Message
+from tests.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 30.0
 QUICK = Backoff(first_seconds=0.001, most_seconds=0.01)
 BRIEF = LeaseSettings(lease_seconds=0.03, renew_seconds=0.01, wait_seconds=0.01)
 

@@ -27,8 +27,9 @@ from chassis.transport.in_process import InProcessTransport
 from chassis.transport.port import COMMAND_RECORDED
 from services import first_run
 from tests.faults.load import GIVE_UP_SECONDS, Acknowledged, Load, at, however_late
+from tests.patience import PATIENCE_SECONDS
 from tests.scenarios.proofs import every_log_is_what_it_was, every_model_can_be_made_again, verified
-from tests.scenarios.system import PATIENCE_SECONDS, System, done, exported, running_system, until
+from tests.scenarios.system import System, done, exported, running_system, until
 
 PAGE = 1_000
 LOOK_SECONDS = 0.1

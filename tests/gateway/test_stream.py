@@ -12,7 +12,8 @@ from chassis.asgi import Api
 from chassis.decider import Problem
 from services.gateway.adapters.hub import UNSENT_MAX, Hub, TooManyStreams
 from services.gateway.api import reading
-from tests.scenarios.browser import PATIENCE_SECONDS, Stream, streaming
+from tests.patience import PATIENCE_SECONDS
+from tests.scenarios.browser import Stream, streaming
 from tests.scenarios.cast import joined
 from tests.scenarios.main_job import DEALS, deal
 from tests.scenarios.system import System, done

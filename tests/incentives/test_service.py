@@ -25,12 +25,12 @@ from contracts.values import money
 from services.incentives.app import Settings, build
 from services.incentives.reactions import REACTIONS
 from tests.incentives.facts import plan
+from tests.patience import PATIENCE_SECONDS
 from tests.scenarios.held import Held
 from tests.scenarios.patient import PatientTransport, reacted
 
 TENANT = "acme"
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-PATIENCE_SECONDS = 30
 ADMIN = Principal(tenant=TENANT, subject="adm-1", kind="vendor", roles=("admin",), duties=("plan_admin",))
 OTHER_ADMIN = Principal(tenant=TENANT, subject="adm-2", kind="vendor", roles=("admin",), duties=("plan_admin",))
 FINANCE = Principal(tenant=TENANT, subject="fin-1", kind="vendor", roles=("finance",))

@@ -19,12 +19,12 @@ from contracts.registration import DealRegistered
 from contracts.values import PartnerId
 from services.registration.app import Settings, build
 from services.registration.reactions import REACTIONS
+from tests.patience import PATIENCE_SECONDS
 from tests.scenarios.held import Held
 from tests.scenarios.patient import PatientTransport, reacted
 
 TENANT = "acme"
 START = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
-PATIENCE_SECONDS = 30
 ADMIN = Principal(tenant=TENANT, subject="admin-1", kind="vendor", roles=("admin",))
 OTHER_ADMIN = Principal(tenant=TENANT, subject="admin-2", kind="vendor", roles=("admin",))
 DESK = Principal(tenant=TENANT, subject="desk-1", kind="vendor", roles=("deal_desk",))

@@ -12,7 +12,8 @@ import orjson
 import pytest
 
 from chassis.bulk_work import BulkWork
-from tests.registration.service import DESK, PATIENCE_SECONDS, Running, activated, deal, seller, started
+from tests.patience import PATIENCE_SECONDS
+from tests.registration.service import DESK, Running, activated, deal, seller, started
 
 P1, P2 = seller("p1"), seller("p2")
 HEADER = "customer,country,website,products,amount,currency\n"
@@ -265,7 +266,7 @@ async def imported_slowly(registration: Running, content: str, count: int) -> st
 
 
 async def until_slowly(registration: Running, batch_id: str, stage: str) -> dict[str, Any]:
-    async with asyncio.timeout(PATIENCE_SECONDS * 25):
+    async with asyncio.timeout(PATIENCE_SECONDS * 6):
         while True:
             found = (await registration.get(P1, f"/batches/{batch_id}")).json()
             if found["stage"] == stage:

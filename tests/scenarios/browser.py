@@ -12,9 +12,9 @@ import orjson
 from starlette.types import ASGIApp
 
 from chassis.asgi import request_scope
+from tests.patience import PATIENCE_SECONDS
 
 HOST = "127.0.0.1:8080"
-PATIENCE_SECONDS = 30.0
 SPACES = re.compile(r"\s+")
 
 

@@ -29,9 +29,8 @@ from chassis.transport.kafka import KafkaTransport, read_tails
 from contracts.catalogue import SERVICES
 from services.__main__ import build_all
 from services.distributed import FRONT, Distributed, distributed, opened
+from tests.patience import PATIENCE_SECONDS
 from tests.scenarios.system import BEGINNING, System
-
-PATIENCE_SECONDS = 120.0
 
 
 @dataclass

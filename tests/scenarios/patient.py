@@ -10,8 +10,9 @@ import httpx
 
 from chassis.asgi import Answer, Api
 from chassis.decider import Busy
+from tests.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS, LOOK_SECONDS = 30.0, 0.02
+LOOK_SECONDS = 0.02
 BUSY = b'"slug":"busy"'
 
 

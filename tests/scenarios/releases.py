@@ -13,9 +13,8 @@ from chassis.process import free_port
 from services.gateway.adapters.upstreams import OverHttp
 from tests.architecture.tree import ROOT
 from tests.faults.wire import Wire
+from tests.patience import PATIENCE_SECONDS
 from tests.scenarios.system import until
-
-PATIENCE_SECONDS = 90.0
 
 
 @dataclass

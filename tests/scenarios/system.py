@@ -26,11 +26,11 @@ from chassis.transport.kafka import KafkaTransport
 from chassis.transport.port import Transport
 from services import first_run
 from services.__main__ import system
+from tests.patience import PATIENCE_SECONDS
 from tests.scenarios.browser import HOST
 from tests.scenarios.held import Held
 from tests.scenarios.patient import Patient
 
-PATIENCE_SECONDS = 30.0
 LOOK_SECONDS = 0.005
 BEGINNING = datetime(2031, 3, 3, 9, tzinfo=UTC)
 """When scenarios begin, so that every run meets the same calendar."""

@@ -16,7 +16,8 @@ from chassis.keys import FileKeyWrapper
 from services.gateway.adapters.upstreams import OverHttp
 from tests.engines.postgres import fresh_database
 from tests.faults.wire import wire
-from tests.scenarios.releases import PATIENCE_SECONDS, releases, started, taken_over
+from tests.patience import PATIENCE_SECONDS
+from tests.scenarios.releases import releases, started, taken_over
 from tests.scenarios.system import done, until
 
 RELEASES, LANES, EACH = 2, 2, 10

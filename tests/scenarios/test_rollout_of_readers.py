@@ -24,7 +24,8 @@ from services import first_run
 from services.gateway.adapters.upstreams import OverHttp
 from tests.engines.kafka import Broker
 from tests.faults.wire import Wire, wire
-from tests.scenarios.releases import PATIENCE_SECONDS, Release, ordered, releases, started, taken_over
+from tests.patience import PATIENCE_SECONDS
+from tests.scenarios.releases import Release, ordered, releases, started, taken_over
 from tests.scenarios.system import done, until
 
 MEMBERS = "gateway/members"
