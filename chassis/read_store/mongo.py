@@ -73,6 +73,8 @@ class MongoReadStore:
         self.settings = settings or StoreSettings()
         self._url = url
         self._live: dict[str, tuple[str, Indexes]] = {}
+        self._looking = asyncio.Lock()
+        self._next_look: asyncio.Future[dict[str, str]] | None = None
         self._together = Together(self._write, max_batch=self.settings.max_batch, queue_max=self.settings.queue_max)
 
     async def open(self) -> None:
@@ -395,17 +397,30 @@ class MongoReadStore:
         """What the live model answers.
 
         The model is remembered, which saves a question of two. A model that was replaced is dropped and so answers
-        nothing: only then, or when an index is missing, is the name looked up again.
+        nothing: then it is asked whether it is live, and only if not, or when an index is missing, looked up again.
         """
         known = self._live.get(name)
         answer = await self._tried(known, ask) if known else None
-        if answer:
+        if answer or (known and answer is not None and await self._is_live(name, known[0])):
             return answer
-        live = await self._persist(lambda: self._look_up(name))
-        if answer is not None and live == known:
-            return answer
-        self._live[name] = live
+        self._live[name] = live = await self._persist(lambda: self._look_up(name))
         return await self._persist(lambda: ask(*live))
+
+    async def _is_live(self, name: str, model: str) -> bool:
+        """Whether it answers for the name, by a look begun after this call: whoever asks until it begins shares it.
+
+        A service looks for what is due in a score of models five times a second, mostly for nothing.
+        """
+        if self._next_look is None:
+            self._next_look = asyncio.ensure_future(self._look())
+        return (await asyncio.shield(self._next_look)).get(name) == model
+
+    async def _look(self) -> dict[str, str]:
+        """The live models by name. One look at a time: who comes meanwhile waits for the next."""
+        async with self._looking:
+            self._next_look = None
+            rows = await self._persist(lambda: self._db["names"].find().to_list(None))
+            return {row["_id"]: row["live"] for row in rows}
 
     async def _tried(self, known: tuple[str, Indexes], ask: Callable[[str, Indexes], Awaitable[T]]) -> T | None:
         try:

@@ -406,6 +406,21 @@ class TestMongoReadStore(ReadStoreConformance):
             assert await asked_for_models(store, between) < MODELS
             await store._client.drop_database(store.database)
 
+    async def test_what_is_asked_for_in_vain_is_asked_for_once_however_many_models_are_asked(self, mongo: str) -> None:
+        """As whatever is due is looked for: three questions of each model, five times a second, kept a server busy."""
+        async with (
+            wire(urlsplit(mongo).port or 0) as between,
+            on_mongo(url_at(between.front), f"read_{uuid.uuid4().hex}") as store,
+        ):
+            for number in range(MODELS):
+                await store.prepare(f"model_{number}", 1, ())
+            for _ in range(2):  # the first time connections are made too, and models looked up
+                before = between.passed
+                asked = (store.get(f"model_{number}", TENANT, "nobody") for number in range(MODELS))
+                assert await asyncio.gather(*asked) == [None] * MODELS
+            assert between.passed - before < 5 * MODELS, "a question and a look, there and back, is 4"
+            await store._client.drop_database(store.database)
+
     async def test_it_makes_the_indexes_that_a_projection_declares(self, store: MongoReadStore) -> None:
         model = await filled(store, {})
 
