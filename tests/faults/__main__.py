@@ -2,6 +2,7 @@
 
 python -m tests.faults                      every fault, at full length
 python -m tests.faults --short              every fault, each for seconds
+python -m tests.faults --away 30            an engine that goes away is away for so many seconds
 python -m tests.faults --only postgres      those with the word in their name
 python -m tests.faults --profile compact    read models in PostgreSQL too
 python -m tests.faults --logs FOLDER        keeps there what the services said
@@ -11,6 +12,7 @@ import argparse
 import asyncio
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from chassis import logs
@@ -25,6 +27,7 @@ def main(arguments: list[str]) -> int:
     """Exit status 0 when nothing was lost and nothing was done twice."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--short", action="store_true", help="seconds instead of a minute away")
+    parser.add_argument("--away", type=float, help="seconds that an engine is away, instead of either")
     parser.add_argument(
         "--only", action="append", help="faults with this in their name, whatever its case; may be repeated"
     )
@@ -44,11 +47,16 @@ def main(arguments: list[str]) -> int:
     logs.configure(level="ERROR")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the engines end too
     print(HEADING, flush=True)
-    rows = _put_through(wanted, SHORT if given.short else FULL, given.profile, given.logs)
+    rows = _put_through(wanted, _pace(short=given.short, away_seconds=given.away), given.profile, given.logs)
     told = sum(row.acknowledged for row in rows)
     held = "logs, decisions, read models and ledger hold" if all(row.holds for row in rows) else "NOT ALL HOLDS"
     print(f"\n{len(rows)} faults, {told} commands acknowledged; {held}")
     return int(not all(row.holds for row in rows))
+
+
+def _pace(*, short: bool, away_seconds: float | None) -> Pace:
+    pace = SHORT if short else FULL
+    return pace if away_seconds is None else replace(pace, away_seconds=away_seconds)
 
 
 def _put_through(faults: list[Fault], pace: Pace, profile: str, logs_in: Path | None) -> list[Row]:
