@@ -59,7 +59,8 @@ IN_WORDS = {
     "missing": "this is needed, and the row does not say it",
 }
 """What a person reads where a library's own words are about programs."""
-
+OF_ANOTHER_FORM = "string-pattern-mismatch", "-parsing"
+"""How the codes end by which a text is not of the form that its column asks for."""
 
 Given = tuple[Row, RowResult | None]
 """A row, and what became of it in the step before."""
@@ -279,7 +280,7 @@ class BulkWork:
         except Problem as refusal:
             if is_away(refusal):
                 raise
-            return RowResult(row=row.row, result=bad, remarks=remarks_of(refusal), **known)
+            return RowResult(row=row.row, result=bad, remarks=remarks_of(refusal, it.kind.columns), **known)
         told = {"id": made.id, "number": made.number, "outcome": made.outcome}
         said = {name: text for name, text in told.items() if text}
         return RowResult(row=row.row, result=good, remarks=made.remarks, **{**known, **said})
@@ -322,14 +323,15 @@ class BulkWork:
         self._next.pop(it.key, None)
 
 
-def remarks_of(refusal: Problem) -> tuple[Remark, ...]:
+def remarks_of(refusal: Problem, columns: Mapping[str, str]) -> tuple[Remark, ...]:
     """A refusal as remarks: one for each column that it names, else one for the row."""
     errors = refusal.fields.get("errors") or [{"path": "", "code": refusal.slug, "message": refusal.detail}]
-    return tuple(
-        Remark(column=one["path"], code=one["code"], text=IN_WORDS.get(one["code"]) or _own_words(one["message"]))
-        for one in errors[:10]
-    )
+    return tuple(Remark(column=one["path"], code=one["code"], text=_in_words(one, columns)) for one in errors[:10])
 
 
-def _own_words(message: str) -> str:
-    return message.removeprefix(VALUE_ERROR)
+def _in_words(fault: Mapping[str, str], columns: Mapping[str, str]) -> str:
+    """What a person can do about it: told what the column means where its form is wrong."""
+    column, code = fault["path"], fault["code"]
+    if column in columns and code.endswith(OF_ANOTHER_FORM):
+        return f"expected is: {columns[column]}"
+    return IN_WORDS.get(code) or fault["message"].removeprefix(VALUE_ERROR)

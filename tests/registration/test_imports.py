@@ -72,6 +72,17 @@ async def test_good_rows_become_deals_and_bad_ones_say_which_column_and_why(regi
     ][1:]
 
 
+async def test_a_cell_of_another_form_is_told_what_its_column_means(registration: Running) -> None:
+    row = 'Nobody,Germany,fabrikam.com,cloud,"12,50",EUR,31.12.2031\n'
+    batch = await imported(registration, HEADER.strip() + ",close_on\n" + row)
+    (found,) = await rows_of(registration, batch["batch_id"])
+    assert {
+        "country": "expected is: its country, two letters of ISO 3166-1",
+        "amount": "expected is: amount, with a dot before the cents",
+        "close_on": "expected is: close date, as 2026-03-31; 90 days from now if empty",
+    } == {one["column"]: one["text"] for one in found["remarks"]}
+
+
 async def test_a_field_that_there_is_not_and_one_that_is_needed_are_told_in_words_for_people(
     registration: Running,
 ) -> None:

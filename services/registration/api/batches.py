@@ -24,7 +24,6 @@ from services.registration.domain.screening import DEAL_RULES
 IMPORT_UNDONE = "import-undone"
 LIST = ";"
 SCHEMES = ("vat", "lei", "duns", "registry", "tax")
-NO_MATCH = "string_pattern_mismatch"
 YES = ("yes", "true", "1", "x")
 
 # Column: where it stands in the body of a registration, and a word on it. Identifiers, products and the contact are
@@ -125,8 +124,7 @@ def _product(word: str) -> dict[str, str]:
 def _fault(loc: Iterable[Any], kind: str, text: str, values: dict[str, Any], *, flat: bool) -> dict[str, str]:
     path = tuple(str(part) for part in loc)
     column = column_of(path, values) if flat else ".".join(path)
-    said = f"expected is: {COLUMNS[column]}" if kind == NO_MATCH and column in COLUMNS else text
-    return {"path": column, "code": kind.replace("_", "-"), "message": said.removeprefix("Value error, ")}
+    return {"path": column, "code": kind.replace("_", "-"), "message": text}
 
 
 def column_of(path: tuple[str, ...], cells: dict[str, Any]) -> str:
