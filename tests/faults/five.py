@@ -10,9 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from chassis.asgi import Api, body_of
+from chassis.asgi import Api
 from chassis.keys import FileKeyWrapper
 from chassis.process import free_port
 from chassis.settings import ServiceSettings
@@ -32,7 +30,7 @@ from services.gateway.adapters.upstreams import OverHttp
 from tests.engines import Engine, at_work, kafka, mongo, postgres
 from tests.engines.mongo import Server as MongoServer
 from tests.engines.postgres import Server as PostgresServer
-from tests.faults.load import AGAIN_SECONDS, GIVE_UP_SECONDS, however_late
+from tests.faults.load import GIVE_UP_SECONDS, however_late
 from tests.faults.wire import Wire, wire
 from tests.scenarios.distributed import FiveProcesses, looked_into
 
@@ -170,38 +168,6 @@ class Five:
             await asyncio.wait_for(beside.process.wait(), END_SECONDS)
 
 
-class Patient(FiveProcesses):
-    """Its clients come again where they are told to, as the load's do: what they ask for is to be done, however late."""
-
-    @property
-    def front(self) -> Api:
-        return Api(coming_again(super().front._app))
-
-
-def coming_again(app: ASGIApp) -> ASGIApp:
-    """The app, asked once more as long as it answers that it is to be. Raises TimeoutError when it goes on to."""
-
-    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
-        body = (await receive())["body"]
-        async with asyncio.timeout(GIVE_UP_SECONDS):
-            while b"retry-after" in dict((answer := await _answer(app, scope, body))[0]["headers"]):
-                await asyncio.sleep(AGAIN_SECONDS)
-        for message in answer:
-            await send(message)
-
-    return asked
-
-
-async def _answer(app: ASGIApp, scope: Scope, body: bytes) -> list[Message]:
-    messages: list[Message] = []
-
-    async def keep(message: Message) -> None:
-        messages.append(message)
-
-    await app(scope, body_of(body), keep)
-    return messages
-
-
 @asynccontextmanager
 async def five(data: Path, at_hand: Engines) -> AsyncIterator[Five]:
     """The system on these engines, opened and at rest. The environment has to tell of the engines already."""
@@ -211,7 +177,9 @@ async def five(data: Path, at_hand: Engines) -> AsyncIterator[Five]:
         looked_into(settings.model_copy(update={"key_store": at_hand.keys.dsn})) as (services, world),
         AsyncExitStack() as stack,
     ):
-        eyes = Patient(services, world, at_work_now.crm_url, at_work=at_work_now)
+        eyes = FiveProcesses(
+            services, world, at_work_now.crm_url, at_work=at_work_now, patience_seconds=GIVE_UP_SECONDS
+        )
         eyes.connection_id = await however_late(lambda: opened(at_work_now), first_run.FirstRunFailed)
         await however_late(lambda: _another_vendor(eyes.front), first_run.FirstRunFailed)
         await eyes.settle()

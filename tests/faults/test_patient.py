@@ -6,9 +6,9 @@ from starlette.types import Receive, Scope, Send
 
 from chassis.asgi import Api
 from chassis.decider import Busy
-from tests.faults.five import coming_again
 from tests.faults.load import however_late
 from tests.scenarios.distributed import FiveProcesses
+from tests.scenarios.patient import coming_again
 
 
 async def test_who_is_told_to_come_again_does_until_there_is_an_answer() -> None:

@@ -30,15 +30,20 @@ from contracts.catalogue import SERVICES
 from services.__main__ import build_all
 from services.distributed import FRONT, Distributed, distributed, opened
 from tests.patience import PATIENCE_SECONDS
+from tests.scenarios.patient import coming_again
 from tests.scenarios.system import BEGINNING, System
 
 
 @dataclass
 class FiveProcesses(System):
-    """`services` are opened here to be looked into; those at work are in processes of their own."""
+    """`services` are opened here to be looked into; those at work are in processes of their own.
+
+    Its clients come again where they are told to: one process may not reach another for a moment.
+    """
 
     at_work: Distributed | None = None
     pause_seconds: float = 0.1
+    patience_seconds: float = PATIENCE_SECONDS
     waiting: str = ""
     """What was not yet delivered when last looked."""
     watch: "Watch | None" = None
@@ -53,7 +58,7 @@ class FiveProcesses(System):
     @property
     def front(self) -> Api:
         assert self.at_work is not None
-        return self.at_work.api[FRONT]
+        return Api(coming_again(self.at_work.api[FRONT]._app, self.patience_seconds))
 
     @cached_property
     def _transport(self) -> KafkaTransport:

@@ -1,4 +1,4 @@
-"""Callers who come again under the same key when they are told that a service is busy, as a program should."""
+"""Callers who come again under the same key where they are told to, as a program should."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -7,12 +7,13 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis.asgi import Answer, Api
+from chassis.asgi import Answer, Api, body_of
 from chassis.decider import Busy
 from tests.patience import PATIENCE_SECONDS
 
-LOOK_SECONDS = 0.02
+LOOK_SECONDS, AGAIN_SECONDS = 0.02, 0.2
 BUSY = b'"slug":"busy"'
 
 
@@ -48,3 +49,27 @@ async def reacted(react: Callable[[], Awaitable[Any]]) -> None:
                 await react()
                 return
             await asyncio.sleep(LOOK_SECONDS)
+
+
+def coming_again(app: ASGIApp, seconds: float = PATIENCE_SECONDS) -> ASGIApp:
+    """The app, asked once more as long as it says when to come again. Raises TimeoutError when it goes on to."""
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        body = (await receive())["body"]
+        async with asyncio.timeout(seconds):
+            while b"retry-after" in dict((answer := await _answer(app, scope, body))[0]["headers"]):
+                await asyncio.sleep(AGAIN_SECONDS)
+        for message in answer:
+            await send(message)
+
+    return asked
+
+
+async def _answer(app: ASGIApp, scope: Scope, body: bytes) -> list[Message]:
+    messages: list[Message] = []
+
+    async def keep(message: Message) -> None:
+        messages.append(message)
+
+    await app(scope, body_of(body), keep)
+    return messages
