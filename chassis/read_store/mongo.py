@@ -9,7 +9,7 @@ gone leaves its guards behind for that.
 import asyncio
 import random
 from base64 import b64decode, b64encode
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
@@ -54,6 +54,8 @@ from chassis.read_store.together import Together
 from chassis.store.port import StoreSettings
 
 Row = Mapping[str, Any]
+Checkpoints = dict[str, dict[str, int]]
+"""The position that a model has come to, by lane and tenant."""
 Indexes = tuple[str, ...]
 T = TypeVar("T")
 
@@ -151,35 +153,52 @@ class MongoReadStore:
         """Writes the changes, those of different models side by side. One that fails leaves the others in."""
         results: list[Exception | None] = [None] * len(changes)
         for places in _rounds(changes):
-            outcome = await asyncio.gather(*(self._settled(changes[place]) for place in places))
+            outcome = await self._round([changes[place] for place in places])
             for place, failure in zip(places, outcome, strict=True):
                 results[place] = failure
         return results
 
-    async def _settled(self, change: Change) -> Exception | None:
+    async def _round(self, changes: Sequence[Change]) -> list[Exception | None]:
+        """Writes one change of each of some models, of which most have nothing to write but how far they have come.
+
+        So that is asked and written for all of them at once.
+        """
+        models = [change.model for change in changes]
+        there = await self._persist(lambda: self._there(models))
+        known = await self._persist(lambda: self._checkpoints([one.model for one in changes if one.keys]))
+        outcome = await asyncio.gather(*(self._settled(one, there, known.get(one.model, {})) for one in changes))
+        written = [one for one, failure in zip(changes, outcome, strict=True) if failure is None]
+        await self._persist(lambda: self._rise(written))
+        return outcome
+
+    async def _there(self, models: Sequence[str]) -> set[str]:
+        found = await self._db["models"].find({"_id": {"$in": models}}, {"_id": 1}).to_list(None)
+        return {row["_id"] for row in found}
+
+    async def _settled(self, change: Change, there: Container[str], known: Checkpoints) -> Exception | None:
+        if change.model not in there:
+            return Retired(f"{change.model} has been replaced")
         try:
-            await self._persist(lambda: self._apply(change))
-        except (ProjectionFailed, Retired, Busy) as failure:
+            await self._persist(lambda: self._apply(change, known))
+        except (ProjectionFailed, Busy) as failure:
             return failure
         return None
 
-    async def _apply(self, change: Change) -> None:
-        if not await self._db["models"].find_one({"_id": change.model}, {"_id": 1}):
-            raise Retired(f"{change.model} has been replaced")
+    async def _apply(self, change: Change, known: Checkpoints) -> None:
         for _ in range(RACES_MAX):
-            if await self._put(change):
-                await self._rise(change)
+            if await self._put(change, known):
                 await self._keep_aside(change.model, change.asides)
                 return
             await asyncio.sleep(random.uniform(0, RACE_PAUSE_SECONDS))  # noqa: S311 - jitter, not a secret
+            known = (await self._checkpoints([change.model])).get(change.model, {})
         raise Busy("Other processes change the same documents.")
 
-    async def _put(self, change: Change) -> bool:
+    async def _put(self, change: Change, known: Checkpoints) -> bool:
         """Whether all documents that the change makes of the present ones were written over just these."""
         rows = await self._rows(change.model, change.keys)
         kept = {key: Kept(_plain(row["body"]), row["guards"]) for key, row in rows.items() if "body" in row}
-        known = {key: Kept(None, row["guards"]) for key, row in rows.items()}
-        changed = canonical_of(change, change.fold({**known, **kept}, await self._checkpoints(change)))
+        guards = {key: Kept(None, row["guards"]) for key, row in rows.items()}
+        changed = canonical_of(change, change.fold({**guards, **kept}, known.get(change.lane, {})))
         writes = [_write_of(key, now, body, rows.get(key)) for key, now, body in changed]
         if not writes:
             return True
@@ -198,18 +217,26 @@ class MongoReadStore:
         found = await self._documents(model).find({"_id": {"$in": list(by_id)}}).to_list(None) if by_id else []
         return {by_id[row["_id"]]: row for row in found}
 
-    async def _checkpoints(self, change: Change) -> dict[str, int]:
-        found = await self._db["checkpoints"].find({"model": change.model, "lane": change.lane}).to_list(None)
-        return {row["tenant"]: int(row["position"]) for row in found}
+    async def _checkpoints(self, models: Sequence[str]) -> dict[str, Checkpoints]:
+        """How far each of these models has come; none of one that has not begun."""
+        found: dict[str, Checkpoints] = {}
+        if models:
+            for row in await self._db["checkpoints"].find({"model": {"$in": models}}).to_list(None):
+                lanes = found.setdefault(row["model"], {})
+                lanes.setdefault(row["lane"], {})[row["tenant"]] = int(row["position"])
+        return found
 
-    async def _rise(self, change: Change) -> None:
-        place = {"model": change.model, "lane": change.lane}
+    async def _rise(self, changes: Sequence[Change]) -> None:
         risen = [
             UpdateOne(
                 {"_id": f"{change.model} {change.lane} {tenant}"},
-                {"$max": {"position": position}, "$setOnInsert": {**place, "tenant": tenant}},
+                {
+                    "$max": {"position": position},
+                    "$setOnInsert": {"model": change.model, "lane": change.lane, "tenant": tenant},
+                },
                 upsert=True,
             )
+            for change in changes
             for tenant, position in change.reached.items()
         ]
         if risen:
@@ -257,11 +284,9 @@ class MongoReadStore:
     async def _models(self, wanted: Mapping[str, Any]) -> list[Model]:
         """However many there are, in three questions: whoever waits for a model looks at all of them, again and again."""
         rows = await self._db["models"].find(wanted, sort=[("_id", 1)]).to_list(None)
-        asked = {"$in": [row["_id"] for row in rows]}
-        live = {one["live"] for one in await self._db["names"].find({"live": asked}).to_list(None)}
-        checkpoints: dict[str, dict[str, dict[str, int]]] = {row["_id"]: {} for row in rows}
-        for one in await self._db["checkpoints"].find({"model": asked}).to_list(None):
-            checkpoints[one["model"]].setdefault(one["lane"], {})[one["tenant"]] = int(one["position"])
+        names = [row["_id"] for row in rows]
+        live = {one["live"] for one in await self._db["names"].find({"live": {"$in": names}}).to_list(None)}
+        checkpoints = await self._checkpoints(names)
         return [
             Model(
                 model=row["_id"],
@@ -271,7 +296,7 @@ class MongoReadStore:
                 live=row["_id"] in live,
                 incomplete=row["incomplete"],
                 behind=frozenset(row["behind"]),
-                checkpoints=checkpoints[row["_id"]],
+                checkpoints=checkpoints.get(row["_id"], {}),
             )
             for row in rows
         ]
@@ -302,13 +327,16 @@ class MongoReadStore:
             await self._db[collection].delete_many({"model": model})
 
     async def _sweep(self) -> None:
-        """Drops the documents of models that are no more: who replaced them may have died before it did."""
+        """Drops what is left of models that are no more.
+
+        Who replaced them may have died before it did, and who wrote to them may have come after it.
+        """
         collections = await self._db.list_collection_names()
+        left = {name.removeprefix(DOCUMENTS) for name in collections if name.startswith(DOCUMENTS)}
+        left |= {row["model"] for row in await self._db["checkpoints"].find({}, {"model": 1}).to_list(None)}
         models = {row["_id"] for row in await self._db["models"].find().to_list(None)}
-        for collection in collections:
-            model = collection.removeprefix(DOCUMENTS)
-            if collection.startswith(DOCUMENTS) and model not in models:
-                await self._forget(model)
+        for model in left - models:
+            await self._forget(model)
 
     def _documents(self, model: str) -> Any:
         return self._db[f"{DOCUMENTS}{model}"]

@@ -421,6 +421,18 @@ class TestMongoReadStore(ReadStoreConformance):
             assert between.passed - before < 5 * MODELS, "a question and a look, there and back, is 4"
             await store._client.drop_database(store.database)
 
+    async def test_models_that_a_batch_has_nothing_for_are_written_together(self, mongo: str) -> None:
+        async with (
+            wire(urlsplit(mongo).port or 0) as between,
+            on_mongo(url_at(between.front), f"read_{uuid.uuid4().hex}") as store,
+        ):
+            models = [(await store.prepare(f"model_{number}", 1, ())).model for number in range(MODELS)]
+            before = between.passed
+            await asyncio.gather(*(store.change(put(model, {}, position=7)) for model in models))
+            assert between.passed - before < MODELS
+            assert [one.checkpoints for one in await store.models()] == [{"own": {"": 7}}] * MODELS
+            await store._client.drop_database(store.database)
+
     async def test_it_makes_the_indexes_that_a_projection_declares(self, store: MongoReadStore) -> None:
         model = await filled(store, {})
 
@@ -441,9 +453,9 @@ class TestMongoReadStore(ReadStoreConformance):
     async def test_a_change_that_died_before_its_checkpoint_is_applied_once(self, store: MongoReadStore) -> None:
         """Documents stand without their checkpoint; the same facts come again and are dropped by the guards."""
         model = await store.prepare("board", 1, ())
-        await store._put(put(model.model, {"gone": {"n": 0}}, position=1))
-        await store._put(put(model.model, {"gone": None}, position=2))
-        await store._put(once_more(model.model, 3))
+        await store._put(put(model.model, {"gone": {"n": 0}}, position=1), {})
+        await store._put(put(model.model, {"gone": None}, position=2), {})
+        await store._put(once_more(model.model, 3), {})
 
         await store.change(once_more(model.model, 3))
 
@@ -468,6 +480,7 @@ class TestMongoReadStore(ReadStoreConformance):
     ) -> None:
         model = await filled(store, {"a": {"n": 1}})
         await store._documents("board__v0").insert_one({"_id": "left"})
+        await store._rise([put("notes__v0", {}, position=9)])
 
         async with on_mongo(mongo, store.database):
             pass
@@ -476,6 +489,7 @@ class TestMongoReadStore(ReadStoreConformance):
         assert [name for name in await store._db.list_collection_names() if name.startswith("documents")] == [
             f"documents__{model.model}"
         ]
+        assert {row["model"] for row in await store._db["checkpoints"].find().to_list(None)} == {model.model}
 
     async def test_a_server_that_does_not_answer_is_busy(self) -> None:
         settings = StoreSettings(connect_timeout_seconds=1, statement_timeout_seconds=1, attempts_max=1)
