@@ -25,6 +25,7 @@ IRONBARK = Customer("Ironbark Tools BV", "NL", "ironbark-tools.nl", "13000.00")
 JUNIPER = Customer("Juniper Freight Ltd", "GB", "juniper-freight.co.uk", "12500.00")
 KORALLE = Customer("Koralle Druck GmbH", "DE", "koralle-druck.de", "11800.00")
 LORBEER = Customer("Lorbeer Apotheken GmbH", "DE", "lorbeer-apotheken.de", "16200.00")
+OBERTON = Customer("Oberton Orgelbau GmbH", "DE", "oberton-orgelbau.de", "18400.00")
 MISTRAL = Customer("Mistral Voiles SARL", "FR", "mistral-voiles.fr", "14700.00")
 HOLLOW = Customer("Hollow Creek Inns Ltd", "GB", "hollowcreekinns.co.uk", "9000.00")
 TYPED_A_MINUTE = 200
@@ -163,6 +164,18 @@ def test_board_and_earnings_follow_what_happens(browse: Browse, system: Running)
     expect(earnings.locator("#lines").get_by_role("link", name=HOLLOW.name, exact=True)).to_be_visible()
     ended = board.locator("section", has=board.get_by_role("heading", name="Ended"))
     expect(ended.get_by_role("link", name=HOLLOW.name)).to_be_visible()
+
+
+def test_what_was_typed_stays_when_the_page_follows_what_happens(browse: Browse, system: Running) -> None:
+    deal = registered(system, NORTH, OBERTON)
+    page = browse("dora", f"/deals/{deal}")
+    expect(page.locator("#live")).to_have_text("Live")
+    page.get_by_text("Write a note").click()
+    page.get_by_label("Note", exact=True).fill("Their buyer is new.")
+    page.get_by_role("heading", level=1).click()
+    approve(system, deal)
+    expect(axis(page, "Review")).to_contain_text("Approved")
+    expect(page.get_by_label("Note", exact=True)).to_have_value("Their buyer is new.")
 
 
 def test_what_happens_before_the_live_stream_opens_is_not_missed(browse: Browse, system: Running) -> None:

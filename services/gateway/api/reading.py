@@ -22,6 +22,7 @@ from chassis.http import (
     Lines,
     Paged,
     Reader,
+    Unavailable,
     listed,
     opened_cursor,
     page,
@@ -413,9 +414,11 @@ async def why(event_id: Id, caller: Reader, app: App) -> Response:
 
 
 async def explained(app: Application, who: Principal, event_id: str) -> dict[str, Any]:
-    """The owner's explanation, its causes and effects. Raises NotFound."""
+    """The owner's explanation, its causes and effects. Raises NotFound, Unavailable while the owner is away."""
     item = await known_event(app, who, event_id)
     answer = await call(app, who, "GET", item["source"], _why_path(item["source"], event_id))
+    if answer.status >= Unavailable.status:
+        raise Unavailable  # "nobody has a reason" would be said of what has one
     explanation = answer.json() if answer.ok else {}
     chain = await app.read.find(
         "event_log", who.tenant, where={"correlation_id": item["correlation_id"]}, sort="at", limit=200
@@ -451,5 +454,7 @@ async def access_matrix(caller: Reader, app: App) -> Response:
     for service in SERVICES:
         if service != app.name:
             answer = await call(app, caller.principal, "GET", service, "/access")
-            rows += [answer.json()] if answer.ok else []
+            if not answer.ok:
+                raise Unavailable
+            rows.append(answer.json())
     return Response(orjson.dumps({"services": rows}), media_type=JSON)

@@ -48,11 +48,13 @@ async def begin(body: KindBody, request: Request, caller: Writer, app: App) -> R
 @answers(ShadowRunOf)
 async def result(run_id: Annotated[str, Path(min_length=1, max_length=64)], caller: Reader, app: App) -> Response:
     """How far a run is, and its report once it is ready."""
+    away = False
     for service in SERVICES:
         answer = await call(app, caller.principal, "GET", service, f"/shadow-runs/{run_id}")
         if answer.status not in (NOT_FOUND, AWAY):
             return _passed(answer, service)
-    raise NotFound
+        away = away or answer.status == AWAY
+    raise Unavailable if away else NotFound
 
 
 def _passed(answer: Answer, service: str) -> Response:

@@ -34,8 +34,8 @@ async def awards_page(here: Visit, refusal: Refusal | None = None, status: int =
         _won(here),
     )
     names = await here.names({row["partner_id"] for row in claims.items})
-    shown = {"claims": claims, "deals": deals, "offers": _offers(books, kinds), "names": names, "rows": ROWS}
-    return await here.page("awards.html", status, **shown, refusal=refusal)
+    shown = {"claims": claims, "deals": deals, "books": books, "offers": _offers(books, kinds), "names": names}
+    return await here.page("awards.html", status, **shown, rows=ROWS, refusal=refusal)
 
 
 async def _won(here: Visit) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ async def cases_page(
     names = await here.names({row["partner_id"] for row in (*found.items, *changed)})
     rules = [row for row in books.items if row["kind"] == "abuse" and (row["versions"] or row.get("draft"))]
     shown = {"cases": found, "state": state, "states": STATES, "names": names, "rules": rules, "report": report}
-    return await here.page("cases.html", status, **shown, refusal=refusal)
+    return await here.page("cases.html", status, **shown, books=books, refusal=refusal)
 
 
 @router.post("/cases/{case_id}/close")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from chassis.asgi import Answer
 from chassis.decider import NotFound
-from chassis.http import Paging
+from chassis.http import Paging, Unavailable
 from contracts.attribution import CreditAllocated
 from services.gateway.access import READ_BOARD
 from services.gateway.api.portal.desk import outcome_of
@@ -259,7 +259,11 @@ async def _why(here: Visit, told: list[dict[str, Any]]) -> dict[str, Any] | None
     query = here.request.query_params
     newest = next((entry["event_id"] for entry in told if _is_decision(entry)), "")
     event_id = query.get("why", "")[:64] or newest
-    return await explanation(here, event_id, query.get("service", "")) if event_id else None
+    try:
+        return await explanation(here, event_id, query.get("service", "")) if event_id else None
+    except Unavailable:  # the rest of the page is good: it says that a part is away
+        here.away.add(event_id)
+        return None
 
 
 def _is_decision(entry: dict[str, Any]) -> bool:

@@ -5,11 +5,11 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from chassis.asgi import Answer
-from chassis.decider import Busy, Forbidden, NotFound
+from chassis.decider import Forbidden
 from services.gateway.api.portal.deals import new_page, registration
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
-SERVICE, SAVE, NOT_FOUND = "registration", "registration.SaveDraft", 404
+SERVICE, SAVE = "registration", "registration.SaveDraft"
 FIELDS = ("customer", "products", "amount", "close_on", "role", "scope", "partner_reference", "description")
 """What the form can say of a registration; what else a draft holds stays as it is."""
 OF_CUSTOMER = ("name", "country", "region", "postcode", "website", "identifiers")
@@ -36,10 +36,7 @@ async def go_on(registration_id: str, here: Here) -> Response:
     """The form as far as it is filled in."""
     if not here.may(SAVE):
         raise Forbidden
-    found = await here.ask(SERVICE, f"/drafts/{registration_id}")
-    if not found.ok:
-        raise NotFound
-    body = found.one["body"] or {}
+    body = (await here.needed(SERVICE, f"/drafts/{registration_id}"))["body"] or {}
     values, chosen = filled(body)
     return await new_page(here, {**values, "draft": registration_id}, chosen, kept=beside(body))
 
@@ -117,14 +114,11 @@ def _lines(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dict
 
 
 async def whole(here: Visit, sent: Form) -> dict[str, Any]:
-    """What is filled in, with what its draft says besides. Raises Busy where that cannot be read now."""
+    """What is filled in, with what its draft says besides. Raises Unavailable where that cannot be read now."""
     body, draft = written(sent, here), sent.text("draft")
     if not draft:
         return body
-    found = await here.ask(SERVICE, f"/drafts/{draft}")
-    if not found.ok:
-        raise NotFound if found.status == NOT_FOUND else Busy
-    return merged(found.one["body"] or {}, body)
+    return merged((await here.needed(SERVICE, f"/drafts/{draft}"))["body"] or {}, body)
 
 
 async def save(here: Visit, sent: Form) -> Answer:

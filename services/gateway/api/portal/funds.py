@@ -152,7 +152,14 @@ async def then_submit(
         return drafted, sent
     one = known or drafted.json()[identity]
     answer = await here.send(sent, "incentives", f"{path}/{one}/submit", step="submit")
-    return answer, sent if answer.ok else replace(sent, values={**sent.values, DRAFTED: one})
+    return answer, sent if answer.ok else _drafted(here, sent, one)
+
+
+def _drafted(here: Visit, sent: Form, one: str) -> Form:
+    """The form with what it has drafted: sent again that is another request, under a key of its own."""
+    given = {DRAFTED: one, "key": here.new_key()}
+    lists = {name: [value] for name, value in given.items()}
+    return replace(sent, values={**sent.values, **given}, lists={**sent.lists, **lists})
 
 
 def sold_row(here: Visit, sent: Form, n: str) -> dict[str, Any]:

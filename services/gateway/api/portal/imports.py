@@ -85,16 +85,14 @@ async def _list(here: Visit, place: Place, refusal: Refusal | None = None, statu
 async def _one(here: Visit, place: Place, batch_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
     if not here.may(place.action("read imports")):
         raise Forbidden
-    found = await here.ask(place.service, f"{place.api}/{batch_id}")
-    if not found.ok:
-        raise NotFound
+    it = await here.needed(place.service, f"{place.api}/{batch_id}")
     query = here.request.query_params
     result = query.get("result") if query.get("result") in RESULTS else None
     rows = await here.ask(
         place.service, f"{place.api}/{batch_id}/rows", result=result, cursor=query.get("cursor"), limit=ROWS_MAX
     )
-    shown: dict[str, Any] = {"place": place, "it": found.one, "rows": rows, "result": result, "results": RESULTS}
+    shown: dict[str, Any] = {"place": place, "it": it, "rows": rows, "result": result, "results": RESULTS}
     answer = await here.page("import.html", status, **shown, refusal=refusal)
-    if found.one["stage"] in IN_HAND:
+    if it["stage"] in IN_HAND:
         answer.headers["Refresh"] = f"{REFRESH_SECONDS}; url={place.page}/{batch_id}"
     return answer

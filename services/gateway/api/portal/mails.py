@@ -4,11 +4,10 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from chassis.decider import Busy, Forbidden, NotFound
+from chassis.decider import Forbidden, NotFound
 from services.gateway.api.portal.visit import NOTHING, Here, PageRoute, Refusal, Sent, Visit, refused
 
 SERVICE, KEEP, READ = "registration", "registration.KeepMail", "registration.read mails"
-NOT_FOUND = 404
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -49,11 +48,9 @@ async def mail(mail_id: str, here: Here) -> Response:
 async def _one(mail_id: str, here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
     if not here.may(READ):
         raise Forbidden
-    found = await here.ask(SERVICE, f"/intake/mail/{mail_id}")
-    if not found.ok:
-        raise NotFound if found.status == NOT_FOUND else Busy
-    names, opens = await here.names({found.one["partner_id"]}), await here.opens({found.one.get("standing")})
-    return await here.page("mail.html", status, it=found.one, names=names, opens=opens, refusal=refusal)
+    it = await here.needed(SERVICE, f"/intake/mail/{mail_id}")
+    names, opens = await here.names({it["partner_id"]}), await here.opens({it.get("standing")})
+    return await here.page("mail.html", status, it=it, names=names, opens=opens, refusal=refusal)
 
 
 @router.post("/mails/{mail_id}/{verb}")

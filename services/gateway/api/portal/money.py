@@ -168,13 +168,13 @@ MONTHS = ("unearned_months", "term_months")
 @router.post("/lines/{line_id}/reverse")
 async def reverse(line_id: str, here: Here, sent: Sent) -> Response:
     """Enters a credit note of the line's sale."""
-    found = await here.ask("incentives", f"/lines/{line_id}")
-    if not found.one.get("opportunity_id"):
+    it = await here.needed("incentives", f"/lines/{line_id}")
+    if not it["opportunity_id"]:
         raise NotFound
     months = {name: sent.number(name) for name in MONTHS if sent.text(name)}
     named = sent.given("reversal_id", "amount", "currency", "reason_code", "on")
-    body = {"win_no": found.one["win_no"], **named, **months}
-    answer = await here.send(sent, "incentives", f"/sales/{found.one['opportunity_id']}/reverse", body)
+    body = {"win_no": it["win_no"], **named, **months}
+    answer = await here.send(sent, "incentives", f"/sales/{it['opportunity_id']}/reverse", body)
     if answer.ok:
         return here.went(answer, f"/lines/{line_id}", "reversed")
     return await line_page(here, line_id, refused("reverse", sent, answer), answer.status)

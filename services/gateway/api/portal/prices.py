@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from chassis.decider import Forbidden, NotFound
+from chassis.decider import Forbidden
 from chassis.http import Paging
 from services.gateway.api.portal.funds import READ, sold_row, tax_of, then_submit
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
@@ -39,6 +39,7 @@ async def prices_page(here: Visit, refusal: Refusal | None = None, status: int =
     shown = {
         "prices": found,
         "claims": claims,
+        "payees": payees,
         "partners": partners,
         "deals": deals,
         "rows": ROWS,
@@ -55,7 +56,7 @@ async def _open_deals(here: Visit) -> list[dict[str, Any]]:
         return []
     await here.settled("deal_cards")
     found, _ = await deal_page(here.app, here.caller, Paging(DEALS_MAX, ""), {"status": "approved"}, "-submitted_at")
-    return found
+    return [{**one, "whom": f"{one['partner_id']} {one['registration_id']}"} for one in found]
 
 
 @router.post("/special-prices")
@@ -84,10 +85,8 @@ def _product(here: Visit, sent: Form, n: str) -> dict[str, Any]:
 @router.post("/special-prices/claim")
 async def claim(here: Here, sent: Sent) -> Response:
     """Claims what was sold at a special price: writes the claim and submits it."""
-    agreed = await here.ask("incentives", f"/special-prices/{sent.text('of_id')}")
-    if not agreed.ok:
-        raise NotFound
-    answer, sent = await then_submit(here, sent, "/claims", "claim_id", _claimed(here, sent, agreed.one))
+    agreed = await here.needed("incentives", f"/special-prices/{sent.text('of_id')}")
+    answer, sent = await then_submit(here, sent, "/claims", "claim_id", _claimed(here, sent, agreed))
     if answer.ok:
         return here.went(answer, f"/claims/{answer.json()['claim_id']}", "fund-claim")
     return await prices_page(here, refused("claim", sent, answer), answer.status)

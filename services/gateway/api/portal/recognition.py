@@ -29,7 +29,7 @@ async def recognition_page(here: Visit, refusal: Refusal | None = None, status: 
     books = await here.ask_all("incentives", "/rulebooks")
     names = await here.names({row["partner_id"] for part in (found, shared) for row in part.items})
     plans = [_plan(row) for row in books.items if row["kind"] == "recognition" and row["versions"]]
-    shown = {"years": found, "shared": shared, "names": names, "plans": plans}
+    shown = {"years": found, "shared": shared, "names": names, "plans": plans, "books": books}
     return await here.page("recognition.html", status, **shown, refusal=refusal)
 
 

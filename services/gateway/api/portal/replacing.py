@@ -5,12 +5,12 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Response
 
-from chassis.decider import Busy, Forbidden, NotFound
+from chassis.decider import Forbidden
 from services.gateway.api.portal.deals import new_page
 from services.gateway.api.portal.drafts import SERVICE, beside, filled, merged, written
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Sent, Visit, refused
 
-REGISTER, NOT_FOUND = "registration.RegisterDeal", 404
+REGISTER = "registration.RegisterDeal"
 KEPT = ("tender", "tender_on", "price_reference", "fund_reference", "crm_reference", "description")
 """What the new deal takes over besides customer, products, amount and date."""
 USUAL = ("new", "none")
@@ -30,10 +30,7 @@ async def replacing(registration_id: str, here: Here) -> Response:
 async def _old(here: Visit, registration_id: str) -> dict[str, Any]:
     if not here.may(REGISTER):
         raise Forbidden
-    found = await here.ask(SERVICE, f"/deals/{registration_id}")
-    if not found.ok:
-        raise NotFound if found.status == NOT_FOUND else Busy
-    return dict(found.one)
+    return await here.needed(SERVICE, f"/deals/{registration_id}")
 
 
 def _shown(old: dict[str, Any]) -> dict[str, Any]:

@@ -155,10 +155,7 @@ def _claimed_before(it: dict[str, Any]) -> dict[str, str]:
 @router.post("/claims/{claim_id}/rewrite")
 async def rewrite_claim(claim_id: str, here: Here, sent: Sent) -> Response:
     """Writes the claim anew and submits it."""
-    found = await here.ask("incentives", f"/claims/{claim_id}")
-    it = found.one
-    if not found.ok:
-        raise NotFound
+    it = await here.needed("incentives", f"/claims/{claim_id}")
     rows = _from_table(sent, COLUMNS["fund" if it["kind"] == "fund" else "sold"]) if sent.text("table") else sent
     written = _costs(here, rows) if it["kind"] == "fund" else await _sold(here, rows, it)
     body = {"kind": it["kind"], "of_id": it["of_id"], **written, **tax_of(here, sent)}
@@ -204,7 +201,7 @@ def _proof(here: Visit, sent: Form, n: str) -> dict[str, Any]:
 
 async def _sold(here: Visit, sent: Form, it: dict[str, Any]) -> dict[str, Any]:
     """The rows, each of the deal or customer that it named before; a new one, of what the price is for."""
-    agreed = (await here.ask("incentives", f"/special-prices/{it['of_id']}")).one if it["kind"] != "spiff" else {}
+    agreed = await here.needed("incentives", f"/special-prices/{it['of_id']}") if it["kind"] != "spiff" else {}
     before = [item["sold"] or agreed for item in it["items"]]
     rows = []
     for n in filled_in(sent, "sku", most=ITEMS_MAX):

@@ -129,24 +129,20 @@ def _parsed(text: str) -> Any:
 @router.get("/rules/{service}/{rulebook_id}/shadow")
 async def shadow(service: str, rulebook_id: str, here: Here, version: str | None = None) -> Response:
     """What a version in the shadow would have come to since it holds."""
-    path = f"/rulebooks/{rulebook_id}/shadow"
-    return await _trial(
-        here, service, await here.ask(service, path, version=version) if service in SERVICES else NOTHING
-    )
+    return await _trial(here, service, f"/rulebooks/{rulebook_id}/shadow", version=version)
 
 
 @router.get("/trials/{service}/{run_id}")
 async def trial(service: str, run_id: str, here: Here) -> Response:
     """What the rules would have come to: how far the run is, then its report."""
-    return await _trial(
-        here, service, await here.ask(service, f"/shadow-runs/{run_id}") if service in SERVICES else NOTHING
-    )
+    return await _trial(here, service, f"/shadow-runs/{run_id}")
 
 
-async def _trial(here: Visit, service: str, found: Part) -> Response:
-    if found.status == NotFound.status or not found.one.get("run_id"):
+async def _trial(here: Visit, service: str, path: str, **query: Any) -> Response:
+    if service not in SERVICES:
         raise NotFound
-    report = found.one.get("report") or {}
+    run = await here.needed(service, path, **query)
+    report = run.get("report") or {}
     named = {one["partner_id"] for one in report.get("partners", [])}
     counted = {one["of"] for one in report.get("counts", []) if one["what"] != ASKED}
     names = await here.names(named | counted)
@@ -156,10 +152,8 @@ async def _trial(here: Visit, service: str, found: Part) -> Response:
         "customers": await here.customers(deals),
         "opens": await here.opens(deals),
     }
-    answer = await here.page(
-        "trial.html", run=found.one, service=service, deal_of=_deal_of, rows_max=ROWS_SHOWN, **called
-    )
-    if found.one["status"] == "running":
+    answer = await here.page("trial.html", run=run, service=service, deal_of=_deal_of, rows_max=ROWS_SHOWN, **called)
+    if run["status"] == "running":
         answer.headers["Refresh"] = REFRESH_SECONDS
     return answer
 

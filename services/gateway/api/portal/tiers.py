@@ -32,7 +32,7 @@ async def tiers_page(here: Visit, refusal: Refusal | None = None, status: int = 
     payees = await here.ask_if("incentives.read earnings", "/payees", limit=200)
     names = await here.names({row["partner_id"] for part in (found, payees) for row in part.items})
     programmes = [_programme(row) for row in books.items if row["kind"] == "tier" and row["versions"]]
-    shown = {"tiers": found, "names": names, "programmes": programmes, "payees": payees}
+    shown = {"tiers": found, "names": names, "programmes": programmes, "payees": payees, "books": books}
     return await here.page("tiers.html", status, **shown, refusal=refusal)
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from chassis.decider import Forbidden, NotFound
 from services.gateway.api.portal.rulebook import open_draft
-from services.gateway.api.portal.visit import NOTHING, Here, PageRoute, Part, Refusal, Sent, Visit, refused
+from services.gateway.api.portal.visit import NOTHING, Here, PageRoute, Refusal, Sent, Visit, refused
 
 EARNINGS, TRIES = "incentives.read earnings", "incentives.shadow runs"
 REFRESH_SECONDS = "1"
@@ -94,13 +94,11 @@ async def begin(here: Here, sent: Sent) -> Response:
 @router.get("/backtests/{run_id}")
 async def result(run_id: str, here: Here) -> Response:
     """How far it is; then who would have won and lost how much, and the lines that change with the step that does."""
-    found: Part = await here.ask("incentives", f"/backtests/{run_id}")
-    if found.status == NotFound.status or not found.one.get("run_id"):
-        raise NotFound
-    report = found.one.get("report") or {}
+    run = await here.needed("incentives", f"/backtests/{run_id}")
+    report = run.get("report") or {}
     if report and "digest" not in report:
         raise NotFound  # a trial of rules, not a backtest: it has a page of its own
-    return await _report_page(here, "backtest.html", found.one, report)
+    return await _report_page(here, "backtest.html", run, report)
 
 
 @router.get("/shadow/{plan_id}")

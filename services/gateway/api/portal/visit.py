@@ -23,7 +23,7 @@ from starlette.datastructures import UploadFile
 from chassis.access import sees
 from chassis.application import Application
 from chassis.asgi import Answer, body_of, request_scope
-from chassis.decider import NotFound, Problem
+from chassis.decider import Forbidden, NotFound, Problem
 from chassis.event import SHARED, frozen, stable_id
 from chassis.health import readiness
 from chassis.http import App, BadRequest, Bug, Caller, Unavailable, at_least, failed, no_answer, problem
@@ -55,6 +55,10 @@ KEY_BYTES = 16
 ALL_MAX, PAGE_MAX = 1_000, 200
 FIELDS_MAX = 300
 NAME_MAX = 120
+PASSING = (429, 503)
+"""The statuses that say nothing of what was sent, only that it was not its moment."""
+OF_THE_PAGE = ("token", "key", "version", "drafted")
+"""The fields of a form that the page filled in itself."""
 
 
 @frozen
@@ -147,6 +151,21 @@ class Refusal:
     lists: Mapping[str, list[str]] = field(default_factory=dict)
     problem: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def passes(self) -> bool:
+        """Nothing is wrong with it: sent again in a moment, it may get through."""
+        return self.problem.get("status") in PASSING
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """Every field with what stood in it, as it was sent."""
+        return [(name, value) for name, values in self.lists.items() for value in values]
+
+    @property
+    def typed(self) -> list[tuple[str, str]]:
+        """What a person filled in or chose."""
+        return [(name, value) for name, value in self.fields if value and name not in OF_THE_PAGE]
+
 
 @frozen
 class Tenancy:
@@ -174,6 +193,8 @@ class Visit:
     """Where the events ended before the page was asked for: its live stream begins there and leaves none out."""
     late: set[str] = field(default_factory=set)
     """The services whose part of the page is older than what the visitor asked to see: a live page asks again."""
+    away: set[str] = field(default_factory=set)
+    """The services that something of the page was asked of in vain: it says so, and what they hold is no empty list."""
 
     @property
     def tenant(self) -> str:
@@ -220,14 +241,23 @@ class Visit:
         if answer.status == 503 and self._place_of(service):  # noqa: PLR2004  not there yet: what is there is shown
             self.late.add(service)
             answer = await self._asked(service, path, urlencode(named, doseq=True), {})
-        return Part(status=answer.status, body=answer.json(), version=answer.headers.get("etag", "").strip('"'))
+        part = Part(status=answer.status, body=answer.json(), version=answer.headers.get("etag", "").strip('"'))
+        self.away.update([service] if part.down else ())
+        return part
 
-    async def ask_one(self, service: str, path: str) -> Part:
+    async def ask_one(self, service: str, path: str, **query: Any) -> Part:
         """What a page is about; while the service is away, its panel says so. Raises NotFound for nobody's or another's."""
-        found = await self.ask(service, path)
+        found = await self.ask(service, path, **query)
         if not found.ok and not found.down:
             raise NotFound
         return found
+
+    async def needed(self, service: str, path: str, **query: Any) -> dict[str, Any]:
+        """What nothing can be shown or sent without. Raises NotFound as `ask_one`, Unavailable while the service is away."""
+        found = await self.ask_one(service, path, **query)
+        if found.down:
+            raise Unavailable
+        return found.one
 
     async def _asked(self, service: str, path: str, query: str, headers: dict[str, str]) -> Answer:
         try:
@@ -372,6 +402,7 @@ class Visit:
             "done": query.get("done", ""),
             "q": query.get("q", ""),
             "refusal": None,
+            "problem": None,
             "opens": await self.opens({refusal.problem.get("registration_id")}) if refusal else frozenset(),
         }
         return html(template, {**common, **context}, status)
@@ -399,6 +430,7 @@ async def visit(request: Request, app: App) -> Visit:
         raise Unauthenticated
     tenancy = await tenancy_of(request, app, found.principal.tenant)
     locale = locale_of(request.headers.get("accept-language", ""))
+    tables = await _tables(request, app, found.principal)
     return Visit(
         request=request,
         app=app,
@@ -406,7 +438,8 @@ async def visit(request: Request, app: App) -> Visit:
         session_id=found.session_id,
         tenancy=tenancy,
         formats=Formats(locale, tenancy.zone, app.clock.now()),
-        allowed=await _allowed(request, app, found.principal),
+        allowed=_allowed(tables, found.principal),
+        away={service for service in SERVICES if service not in tables},
         places=_places(request),
         cursor=await _cursor(request, app, found.principal.tenant),
     )
@@ -447,8 +480,8 @@ def _remembered(request: Request, name: str) -> dict[str, Any]:
     return found
 
 
-async def _allowed(request: Request, app: Application, who: Principal) -> frozenset[str]:
-    """Everything that the services' own tables let the visitor do."""
+async def _tables(request: Request, app: Application, who: Principal) -> dict[str, list[dict[str, Any]]]:
+    """The services' own tables of who may do what; without those of who has not answered yet."""
     tables = _remembered(request, "access_tables")
     tables["gateway"] = app.access.as_rows()
     for service in SERVICES:
@@ -456,6 +489,11 @@ async def _allowed(request: Request, app: Application, who: Principal) -> frozen
             answer = await call(app, who, "GET", service, "/access")
             if answer.ok:
                 tables[service] = answer.json()["rows"]
+    return tables
+
+
+def _allowed(tables: Mapping[str, list[dict[str, Any]]], who: Principal) -> frozenset[str]:
+    """Everything that the services' own tables let the visitor do."""
     rows = ((service, row) for service, table in tables.items() for row in table)
     return frozenset(_action(service, row["action"]) for service, row in rows if _fits(row, who))
 
@@ -588,12 +626,29 @@ def _to_sign_in(request: Request) -> Response:
 
 async def _problem_page(request: Request, error: Problem) -> Response:
     """What went wrong, as a page. What was just made and is not to be read yet is asked for again by itself."""
-    waiting = error.status == NotFound.status and "at" in request.query_params
-    reloads = error.status == Unavailable.status and request.method in ("GET", "HEAD")
-    told = {"slug": error.slug, "detail": error.detail, "waiting": waiting, "reloads": reloads}
     try:
         here = await visit(request, request.app.state.application)
-        answer = await here.page("problem.html", Unavailable.status if waiting else error.status, problem=told)
+        error = Unavailable() if error.status == Forbidden.status and here.away else error  # what it may is not known
+        told = _told(request, error)
+        status = Unavailable.status if told["waiting"] else error.status
+        answer = await here.page("problem.html", status, problem=told, refusal=await _unsent(request, here, error))
     except Problem:
+        told = _told(request, error)
         answer = render(request, "problem.html", error.status, problem=told)
-    return _reloaded(answer, 1 if waiting else AWAY_SECONDS) if waiting or reloads else answer
+    seconds = 1 if told["waiting"] else AWAY_SECONDS
+    return _reloaded(answer, seconds) if told["waiting"] or told["reloads"] else answer
+
+
+def _told(request: Request, error: Problem) -> dict[str, Any]:
+    waiting = error.status == NotFound.status and "at" in request.query_params
+    reloads = error.status == Unavailable.status and request.method in ("GET", "HEAD")
+    return {"slug": error.slug, "detail": error.detail, "waiting": waiting, "reloads": reloads}
+
+
+async def _unsent(request: Request, here: Visit, error: Problem) -> Refusal | None:
+    """The form that was not taken in for the moment, so that it can be sent again."""
+    if request.method != "POST" or error.status not in PASSING:
+        return None
+    sent = await form(request, here)  # it was read before: the request keeps it
+    told = {"slug": error.slug, "status": error.status}
+    return Refusal(form="", values=sent.values, lists=sent.lists, problem=told)

@@ -6,6 +6,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Response
 
 from chassis.decider import NotFound
+from chassis.http import Unavailable
 from services.gateway.api.portal.visit import Here, PageRoute, Visit
 from services.gateway.api.reading import explained
 
@@ -42,6 +43,8 @@ async def explanation(here: Visit, event_id: str, service: str) -> dict[str, Any
 
 async def _private(here: Visit, event_id: str, service: str) -> dict[str, Any] | None:
     part = await here.ask(service, f"/why/{event_id}") if service else None
+    if part is not None and part.down:
+        raise Unavailable
     if part is None or not part.ok:
         return None
     it = part.one["event"]

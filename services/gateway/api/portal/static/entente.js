@@ -43,8 +43,15 @@
     byId("said").textContent = text;
   };
 
-  // Fragments: replaced by what the server renders now, unless somebody is typing in them.
-  const busy = (part) => part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
+  // Fragments: replaced by what the server renders now, unless somebody is typing in them, or has typed something.
+  const FIELDS = "input, select, textarea";
+  const filled = (field) => {
+    if (field.matches("[type=checkbox], [type=radio]")) return field.checked !== field.defaultChecked;
+    if (!field.matches("select")) return field.value !== field.defaultValue;
+    return field.selectedIndex !== Math.max([...field.options].findIndex((one) => one.defaultSelected), 0);
+  };
+  const typing = (part) => part.contains(document.activeElement) && document.activeElement.matches(FIELDS);
+  const busy = (part) => typing(part) || [...part.querySelectorAll(FIELDS)].some(filled);
   const swap = (part, fresh) => {
     const open = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
     const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
