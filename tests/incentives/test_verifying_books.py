@@ -140,8 +140,18 @@ async def test_a_proof_holds_the_rates_by_which_something_was_booked_and_none_th
     assert (verify(json.dumps(first)), as_recorded(json.dumps(first))) == ([], [])
     rates = [one["data"]["rates"][0]["rate"] for one in first["events"] if one["type"] == RatesRecorded.type]
     assert sorted(rates) == ["0.9", "1.10", "1.3"]
+    assert (verify(json.dumps(second)), as_recorded(json.dumps(second))) == ([], [])
+
+
+async def test_a_statement_that_does_not_tell_what_it_opens_with_in_the_books_is_checked_as_before_and_says_so(
+    documents,
+):
+    """As those are that were issued before, and those of the format before."""
     told = ["1 journals: what they stand for in the books"]
+    second = {**documents[1], "format": "entente-statement-5"}
     assert (verify(json.dumps(second)), as_recorded(json.dumps(second))) == ([], told)
+    silent = {**documents[1], "statement": {**documents[1]["statement"], "opening_worth": None}}
+    assert as_recorded(json.dumps(silent)) == told
 
 
 async def test_a_figure_in_the_books_is_named_though_its_hash_was_made_anew(documents):

@@ -15,6 +15,7 @@ from chassis.proof import without_states
 from chassis.store.port import Recorded
 from services.incentives.access import READ_EARNINGS
 from services.incentives.api.mergers import statement_for
+from services.incentives.application.paying import worth_alone
 from services.incentives.application.proving import behind, recorded_at
 from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed
 from services.incentives.domain.verifying import FORMAT, as_recorded, verify
@@ -107,7 +108,7 @@ async def proof_of(app: Application, tenant: str, statement: dict[str, Any], *, 
     lines = await app.read.get_many("earnings", tenant, causes)
     earned = {line_id: line for line_id, line in lines.items() if whole or line["credited_id"] is None}
     positions = {line["position"] for line in statement["lines"]} | {one["position"] for one in earned.values()}
-    positions |= await _steps(app, tenant, earned.values())
+    positions |= {*await _steps(app, tenant, earned.values()), *await worth_alone(app, tenant, statement)}
     named = [await recorded_at(app, position) for position in sorted(positions) if position <= statement["to_position"]]
     stated = {one.position: one for one in (*named, *await behind(app, tenant, named, statement["to_position"]))}
     found = [await recorded_at(app, statement["position"]), *(stated[position] for position in sorted(stated))]

@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import Any
 
 from chassis.application import Application
-from chassis.event import frozen
+from chassis.event import LEFT_OUT, LeftOut, frozen
 from chassis.execution import Peek
 from chassis.read_store.port import PAGE_MAX, Range
 from chassis.rulebook import Rules
@@ -55,6 +55,8 @@ async def statement_of(app: Application, tenant: str, peek: Peek, asked: Period)
     partner_id = stated_with(payee, changes[0]["partner_id"] if changes else asked.partner_id)
     told = takewhile(lambda one: stated_with(payee, one["partner_id"]) == partner_id, changes)
     lines = [_statement_line(one) for one in told]
+    end = lines[-1].position if lines else start
+    opening, moved = await _worths(app, tenant, asked.currency, state, (start, end), identity)
     return account.IssueStatement(
         account_id=identity,
         payee_id=payee_id,
@@ -62,12 +64,76 @@ async def statement_of(app: Application, tenant: str, peek: Peek, asked: Period)
         currency=asked.currency,
         period=asked.period,
         from_position=start,
-        to_position=lines[-1].position if lines else start,
+        to_position=end,
         lines=tuple(lines),
         by=asked.by,
         now=app.clock.now(),
         final=asked.final,
+        opening_worth=opening,
+        moved_worth=moved,
     )
+
+
+Worths = tuple[account.SideWorth, ...] | LeftOut
+
+
+async def _worths(
+    app: Application, tenant: str, currency: str, state: Account, between: tuple[int, int], identity: str
+) -> tuple[Worths, Worths]:
+    """What a payable balance stood for in the books, and what changed of that; nothing where it is in their currency."""
+    await app.caught_up("balances")
+    balances = await app.read.get("balances", tenant, identity)
+    foreign = {name.rpartition(" ")[2] for name in balances["books"]} - {currency} if balances else set()
+    if not foreign:
+        return LEFT_OUT, LEFT_OUT
+    start, end = between
+    [books] = sorted(foreign)[:1]
+    known = state.last is not None and state.last.closing_worth
+    before = [] if known else await _journals(app, tenant, identity, (0, start))
+    since = await _journals(app, tenant, identity, between) if start < end else []
+    return _sides(before, currency, books), _sides(since, currency, books)
+
+
+async def _journals(app: Application, tenant: str, identity: str, between: tuple[int, int]) -> list[dict[str, Any]]:
+    """All journals of an account after one position of the log, up to another."""
+    await app.caught_up("ledger")
+    after, up_to = between
+    where = {"account_id": identity, "position": Range(at_least=after + 1, below=up_to + 1)}
+    found: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        page = await app.read.find("ledger", tenant, where=where, sort="position", after=cursor, limit=PAGE_MAX)
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+def _sides(journals: list[dict[str, Any]], currency: str, books: str) -> tuple[account.SideWorth, ...]:
+    """What these journals come to on each side of what is payable, in its own currency and in that of the books."""
+    sums = {"payable": (Decimal(0), Decimal(0))}
+    for entry in (one for journal in journals for one in journal["entries"]):
+        if entry["account"].partition(":")[0] == "payable":
+            amount, worth = sums.get(entry["account"], (Decimal(0), Decimal(0)))
+            booked = Decimal((entry["books"] or {"amount": "0"})["amount"])
+            sums[entry["account"]] = (amount - Decimal(entry["amount"]), worth - booked)
+    return tuple(
+        account.SideWorth(side=side, amount=money(str(amount), currency), books=money(str(worth), books))
+        for side, (amount, worth) in sorted(sums.items())
+    )
+
+
+async def worth_alone(app: Application, tenant: str, statement: Mapping[str, Any]) -> list[int]:
+    """Where in the log something changed what a balance stands for in the books, and not the balance."""
+    if not statement.get("opening_worth"):
+        return []
+    between = (statement["from_position"], statement["to_position"])
+    journals = await _journals(app, tenant, statement["account_id"], between)
+    return [one["position"] for one in journals if not one["touches_payable"] and _moves_payable(one)]
+
+
+def _moves_payable(journal: Mapping[str, Any]) -> bool:
+    return any(one["account"].partition(":")[0] == "payable" for one in journal["entries"])
 
 
 async def _payable_changes(

@@ -9,6 +9,7 @@ from chassis.rulebook import Rulebook, Rules, RulesEnded, RulesPublished
 from chassis.segments import StreamContinued
 from chassis.store.port import Recorded
 from services.incentives.application.sales import rules_of_kind
+from services.incentives.domain.account import Accounts
 from services.incentives.domain.books import CURRENCY, AllBooks, BooksOpened, RatesRecorded, months_about
 from services.incentives.domain.claim import (
     FUND_CLAIM,
@@ -22,10 +23,12 @@ from services.incentives.domain.exchange import RATE_DAYS_MAX, Rate
 from services.incentives.domain.fund_request import FundRequests
 from services.incentives.domain.fund_request_events import FundRequestDecided, FundRequestDrawn
 from services.incentives.domain.journal import NO_JOURNAL
+from services.incentives.domain.merging import BalanceTransferred
 from services.incentives.domain.meter import Meters
 from services.incentives.domain.payee import Payees
 from services.incentives.domain.payee_events import TaxFormDecided, TaxFormSubmitted
-from services.incentives.domain.payment_events import PaymentApproved
+from services.incentives.domain.payment import Payments
+from services.incentives.domain.payment_events import InvoiceTaxed, PaymentApproved, PaymentBlocked, PaymentDeclined
 from services.incentives.domain.payment_rules import PAYMENT
 from services.incentives.domain.special_price import (
     SpecialPriceEnded,
@@ -43,13 +46,15 @@ TELL = (
 
 async def behind(app: Application, tenant: str, named: Sequence[Recorded], to_position: int) -> list[Recorded]:
     """All that windows, claims, payments and the books of these events follow from, up to a position."""
+    named = [*named, *await _earlier(app, tenant, named, to_position)]
     found = [
+        *named,
         *await _windows(app, named),
         *await _claims(app, tenant, named),
         *await _payments(app, tenant, named),
     ]
     told = [one for one in found if one.position <= to_position]
-    return [*told, *await _rates(app, tenant, [*named, *told])]
+    return [*told, *await _rates(app, tenant, told)]
 
 
 async def recorded_at(app: Application, position: int) -> Recorded:
@@ -78,6 +83,16 @@ async def _windows(app: Application, named: Iterable[Recorded]) -> list[Recorded
 async def _told(app: Application, tenant: str, streams: Iterable[Stream]) -> list[Recorded]:
     names = sorted({stream.name(tenant) for stream in streams})
     return [one for name in names for one in await whole_stream(app, name) if isinstance(one.event, TELL)]
+
+
+async def _earlier(app: Application, tenant: str, named: Sequence[Recorded], to_position: int) -> list[Recorded]:
+    """What a payment had drawn that comes back, and what was moved to another account or from it before."""
+    back = {one.event.payment_id for one in named if isinstance(one.event, PaymentBlocked | PaymentDeclined)}
+    moved = {one.event.account_id for one in named if isinstance(one.event, BalanceTransferred) and one.event.undone}
+    streams = [*(Payments.at(name).name(tenant) for name in back), *(Accounts.at(one).name(tenant) for one in moved)]
+    drawn = (PaymentApproved, PaymentBlocked, InvoiceTaxed, BalanceTransferred)
+    found = [one for stream in sorted(streams) for one in await whole_stream(app, stream)]
+    return [one for one in found if isinstance(one.event, drawn) and one.position <= to_position]
 
 
 # Claims

@@ -80,8 +80,22 @@ class LiveStatement:
     to_position: int
 
 
+@frozen
+class SideWorth:
+    """What stands on one side of what is payable (`payable`, `payable:fund`, `payable:tax`), and that in the books.
+
+    Both are above zero in the payee's favour.
+    """
+
+    side: str
+    amount: Money
+    books: Money
+
+
 @event("incentives.StatementIssued.v1")
 class StatementIssued:
+    """`opening_worth` and `closing_worth` are what it opens and closes with in the currency of the books, if that is another."""
+
     statement_id: str
     account_id: str
     payee_id: str
@@ -97,6 +111,8 @@ class StatementIssued:
     sha256: str
     issued_by: str
     issued_at: datetime
+    opening_worth: tuple[SideWorth, ...] | LeftOut = LEFT_OUT
+    closing_worth: tuple[SideWorth, ...] | LeftOut = LEFT_OUT
 
 
 @event("incentives.StatementScheduled.v1")
@@ -243,7 +259,10 @@ AccountEvent = (
 
 @command("incentives.IssueStatement.v1")
 class IssueStatement:
-    """`lines` are the changes of the payable balance in the ledger after `from_position`, up to `to_position`."""
+    """`lines` are the changes of the payable balance in the ledger after `from_position`, up to `to_position`.
+
+    `opening_worth` is what stood there in the books by the ledger, and `moved_worth` what has changed of that since.
+    """
 
     account_id: str
     payee_id: str
@@ -256,6 +275,8 @@ class IssueStatement:
     by: str
     now: datetime
     final: bool = False
+    opening_worth: tuple[SideWorth, ...] | LeftOut = LEFT_OUT
+    moved_worth: tuple[SideWorth, ...] | LeftOut = LEFT_OUT
 
 
 @command("incentives.ScheduleStatement.v1")
@@ -451,6 +472,7 @@ def schedule_statement(wish: ScheduleStatement, account: Account) -> list[Accoun
 def _statement(wish: IssueStatement, last: StatementIssued | None) -> StatementIssued:
     opening = last.closing if last else none_of(wish.currency)
     number = last.number + 1 if last else 1
+    opening_worth = (last.closing_worth if last else LEFT_OUT) or wish.opening_worth
     issued = StatementIssued(
         statement_id=statement_id(wish.account_id, number),
         account_id=wish.account_id,
@@ -467,8 +489,23 @@ def _statement(wish: IssueStatement, last: StatementIssued | None) -> StatementI
         sha256="",
         issued_by=wish.by,
         issued_at=wish.now,
+        opening_worth=opening_worth,
+        closing_worth=_sum_of(opening_worth, wish.moved_worth),
     )
     return replace(issued, sha256=content_sha256(issued))
+
+
+def _sum_of(
+    opening: tuple[SideWorth, ...] | LeftOut, moved: tuple[SideWorth, ...] | LeftOut
+) -> tuple[SideWorth, ...] | LeftOut:
+    if not opening:
+        return LEFT_OUT
+    sides = {one.side: one for one in opening}
+    for one in moved or ():
+        before = sides.get(one.side)
+        added = replace(one, amount=before.amount + one.amount, books=before.books + one.books) if before else one
+        sides[one.side] = added
+    return tuple(sides[side] for side in sorted(sides))
 
 
 def live_statement(wish: IssueStatement, account: Account) -> LiveStatement:

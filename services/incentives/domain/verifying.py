@@ -12,6 +12,7 @@ import struct
 from fractions import Fraction
 from typing import Any
 
+from services.incentives.domain.verifying_balances import in_balance, is_recomputed, tells_worth
 from services.incentives.domain.verifying_books import BOOKED, in_books, is_booked
 from services.incentives.domain.verifying_claims import OF_CLAIMS, PUBLISHED, claims
 from services.incentives.domain.verifying_lines import (
@@ -27,10 +28,12 @@ from services.incentives.domain.verifying_numbers import number, sha256, text_of
 from services.incentives.domain.verifying_payments import APPROVED, TAXED, approved, taxed, withholdings
 from services.incentives.domain.verifying_windows import TRUED_UP, releases, trued_up, windows
 
-FORMAT, WITHOUT_RATES, OF_LIVES_ALONE = "entente-statement-5", "entente-statement-4", "entente-statement-3"
+FORMAT, WITHOUT_BALANCES = "entente-statement-6", "entente-statement-5"
+WITHOUT_RATES, OF_LIVES_ALONE = "entente-statement-4", "entente-statement-3"
 OF_LINES, WITHOUT_LOG = "entente-statement-2", "entente-statement-1"
-"""The newest format; the fourth, which says not by which rates anything was booked; the third, nor what claims and withholding
-follow from; the second, which has not all that became of a line; the first, without the events' places in the log."""
+"""The newest format; the fifth, which has not all that moves a balance in the books; the fourth, which says not by which
+rates anything was booked; the third, nor what claims and withholding follow from; the second, which has not all that became
+of a line; the first, without the events' places in the log."""
 WITHOUT_LIVES = (OF_LINES, WITHOUT_LOG)
 UNREADABLE = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RecursionError, struct.error)
 """What comes of a file in which something is missing, or is of another kind than it should be."""
@@ -40,7 +43,7 @@ def verify(text: str) -> Found:
     """Everything that does not hold in a statement's proof; nothing for a sound one."""
     try:
         proof = json.loads(text)
-        if proof["format"] not in (FORMAT, WITHOUT_RATES, OF_LIVES_ALONE, *WITHOUT_LIVES):
+        if proof["format"] not in (FORMAT, WITHOUT_BALANCES, WITHOUT_RATES, OF_LIVES_ALONE, *WITHOUT_LIVES):
             return [f"this is not a proof of the format {FORMAT}"]
         events = {event["id"]: event for event in proof["events"]}
         checks = (_events(proof), _lines(proof, events), _plans(proof), earnings(proof))
@@ -58,20 +61,28 @@ def kept_back(text: str) -> int:
 def as_recorded(text: str) -> list[str]:
     """What of a sound proof was not recomputed, a sentence each.
 
-    Older formats do not say what it follows from; and no file of one statement does of a balance that was carried into it.
+    Older formats do not say what it follows from; nor does a statement that does not say what it opens with in the books,
+    or one of what came from another account.
     """
     proof = json.loads(text)
-    told = proof["format"] in (FORMAT, WITHOUT_RATES)
+    told = proof["format"] in (FORMAT, WITHOUT_BALANCES, WITHOUT_RATES)
     kinds = [event["type"] for event in proof["events"]]
     claimed, paid = (0, 0) if told else (sum(kind in OF_CLAIMS for kind in kinds), kinds.count(APPROVED))
-    recomputed = BOOKED if proof["format"] == FORMAT else ()
-    booked = sum(one["type"] not in recomputed and is_booked(one["data"]) for one in proof["events"] if one["data"])
+    booked = sum(is_booked(one["data"]) and not _is_recomputed(proof, one) for one in proof["events"] if one["data"])
     counts = {
         "claims: what was approved of them": claimed,
         "payments: what was withheld of them": paid,
         "journals: what they stand for in the books": booked,
     }
     return [f"{count} {text}" for text, count in counts.items() if count]
+
+
+def _is_recomputed(proof: dict[str, Any], event: dict[str, Any]) -> bool:
+    """Whether what an event's journal stands for in the books follows from the file."""
+    if event["type"] in BOOKED:
+        return proof["format"] in (FORMAT, WITHOUT_BALANCES)
+    tells = proof["format"] == FORMAT and tells_worth(proof["statement"], proof["events"])
+    return tells and is_recomputed(proof["statement"], event)
 
 
 # The statement itself
@@ -189,7 +200,8 @@ def _root(leaf: Node, place: int, size: int, path: list[Node]) -> Node | None:
 def earnings(proof: dict[str, Any]) -> Found:
     """Every line and window of the file: since the third format from its beginning, before event by event.
 
-    Since the fourth what claims and withholding follow from is there too, and since the fifth what the books do.
+    Since the fourth what claims and withholding follow from is there too, since the fifth the rates of the books, and since
+    the sixth what moves a balance in them.
     """
     plans = {(plan["rulebook_id"], plan["version"]): plan for plan in proof["plans"]}
     events = [event for event in proof["events"] if event["data"] is not None]
@@ -200,7 +212,10 @@ def earnings(proof: dict[str, Any]) -> Found:
     if proof["format"] == OF_LIVES_ALONE:
         return found
     found += [*_rules(events), *claims(events), *withholdings(events)]
-    return found if proof["format"] == WITHOUT_RATES else [*found, *in_books(events, proof["kept_back"])]
+    if proof["format"] == WITHOUT_RATES:
+        return found
+    found += in_books(events, proof["kept_back"])
+    return found if proof["format"] == WITHOUT_BALANCES else [*found, *in_balance(proof.get("statement"), events)]
 
 
 def _rules(events: list[dict[str, Any]]) -> Found:

@@ -1,6 +1,6 @@
 """What does each statement say, and what became of its payment?"""
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
@@ -9,8 +9,19 @@ from services.incentives.domain.account import StatementIssued
 from services.incentives.projections.amounts import sorts
 
 
+class WorthDocument(TypedDict):
+    """One side of what is payable, above zero in the payee's favour, and what it stands for in the books."""
+
+    side: str
+    amount: Annotated[dict[str, str], Money]
+    books: Annotated[dict[str, str], Money]
+
+
 class ListedStatement(TypedDict):
-    """A statement without its lines. `amount_sorts` is what it closes with, as a text that sorts as the number does."""
+    """A statement without its lines. `amount_sorts` is what it closes with, as a text that sorts as the number does.
+
+    `opening_worth` and `closing_worth` are there where the books are in another currency.
+    """
 
     statement_id: str
     account_id: str
@@ -29,6 +40,8 @@ class ListedStatement(TypedDict):
     issued_at: str
     event_id: str
     position: int
+    opening_worth: NotRequired[list[WorthDocument]]
+    closing_worth: NotRequired[list[WorthDocument]]
 
 
 class StatementDocument(ListedStatement):
