@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from chassis.decider import Problem, Stream
+from chassis.event import LEFT_OUT
 from chassis.execution import flatten
 from chassis.rulebook import Rules, RulesPublished, body_sha256
 from chassis.testing.kit import Given
@@ -23,6 +24,7 @@ from services.incentives.domain.claim import (
     evidence_as_written,
     evidence_of,
     requests_of,
+    withdrawn_of,
 )
 from services.incentives.domain.fund_request import FundRequest, FundRequests
 from services.incentives.domain.fund_request_commands import DecideFundRequest, DraftFundRequest, SubmitFundRequest
@@ -34,6 +36,8 @@ TABLE = {handles.command: handles for handles in HANDLES}
 FUND, PERIOD, PARTNER = "mdf", "2026", "p1"
 SHARE = share_id(FUND, PERIOD, PARTNER)
 INVOICE = ("invoice",)
+AS_WRITTEN, FOR_EVER = 1, 2
+"""The evaluators by which a document was known by its words alone, and by which what was once shown stayed shown."""
 
 
 def fund(**changes: Any) -> dict[str, Any]:
@@ -118,9 +122,11 @@ class Log:
 
     def submit_claim(self, identity: str = "c1", now: datetime = NOW) -> SubmitClaim:
         """The wish as the API prepares it."""
-        it = self.claim(identity).it
-        shows = evidence_of if self.table[SubmitClaim].evaluator > 1 else evidence_as_written
-        return SubmitClaim(claim_id=identity, request_ids=requests_of(it), evidence_ids=shows(it), now=now)
+        claim, evaluator = self.claim(identity), self.table[SubmitClaim].evaluator
+        shows = evidence_of if evaluator > AS_WRITTEN else evidence_as_written
+        named = {"request_ids": requests_of(claim.it), "evidence_ids": shows(claim.it)}
+        gone = withdrawn_of(claim) if evaluator > FOR_EVER else ()
+        return SubmitClaim(claim_id=identity, **named, now=now, withdrawn_ids=gone or LEFT_OUT)
 
 
 def eur(amount: str) -> Any:

@@ -9,6 +9,7 @@ import pytest
 
 from contracts.values import money
 from services.incentives.domain.claim import ClaimItem, ClaimReturned, ClaimTax, DecideSpecialPriceClaim, DraftClaim
+from services.incentives.domain.evidence import EvidenceWithdrawn
 from services.incentives.domain.special_price import (
     EndSpecialPrice,
     GrantSpecialPrice,
@@ -168,6 +169,57 @@ def test_a_row_of_a_returned_claim_still_counts_where_it_was_shown_first():
     submitted(log, (row(10), "200.00")).tell(verdict())
     assert [log.claim(one).stage for one in ("c1", "c2")] == ["approved", "disputed"]
     assert payable(log) == Decimal("200.00")
+
+
+def returned_without(*rows, **then):
+    """A claim of two invoices that was returned and is sent in again with other rows."""
+    log = submitted(Log().tell(grant()).as_then(**then), (row(10), "200.00"), (row(10, "inv-2"), "200.00"))
+    log.tell(verdict(outcome="returned", reason="inv-2 is not of this deal"))
+    return submitted(log, *rows).tell(verdict())
+
+
+def test_a_row_that_was_dropped_from_a_returned_claim_counts_for_whoever_shows_it_next():
+    log = returned_without((row(10), "200.00"))
+    names = (*row(10, "inv-2").names, *row(10, "inv-2").part_of)
+    withdrawn = [one for one in log.happened if isinstance(one, EvidenceWithdrawn)]
+    whose = {"claim_id": "c1", "partner_id": PARTNER, "in_part": False, "withdrawn_at": NOW}
+    assert withdrawn == [EvidenceWithdrawn(evidence_id=name, **whose) for name in names]
+    submitted(log, (row(10, "inv-2"), "200.00"), identity="c2").tell(verdict("c2"))
+    assert (log.claim("c2").reused, log.claim("c2").stage, payable(log)) == ((), "approved", Decimal("400.00"))
+
+
+def test_a_row_that_was_dropped_and_is_shown_again_comes_after_who_showed_it_meanwhile():
+    log = returned_without((row(10), "200.00"))
+    submitted(log, (row(10, "inv-2"), "200.00"), identity="c2").tell(verdict("c2"))
+    submitted(log, (row(10, "inv-2"), "200.00"), identity="c3").tell(verdict("c3"))
+    assert {name for one in log.claim("c3").reused for name in one.claim_ids} == {"c2"}
+    assert payable(log) == Decimal("400.00")
+
+
+def test_until_it_is_sent_in_again_a_returned_claim_shows_what_it_showed():
+    log = submitted(Log().tell(grant()), (row(10), "200.00")).tell(verdict(outcome="returned", reason="which deal?"))
+    log.tell(claim((row(10, "inv-2"), "200.00")))
+    submitted(log, (row(10), "200.00"), identity="c2")
+    assert {name for one in log.claim("c2").reused for name in one.claim_ids} == {"c1"}
+    log.tell(log.submit_claim())
+    log.tell(verdict("c2", outcome="returned", reason="the other claim is without it now"), log.submit_claim("c2"))
+    assert log.claim("c2").reused == ()
+
+
+def test_as_the_second_evaluator_decided_a_dropped_row_stayed_where_it_was_shown_first():
+    log = returned_without((row(10), "200.00"), SubmitClaim=2)
+    submitted(log, (row(10, "inv-2"), "200.00"), identity="c2").tell(verdict("c2"))
+    assert (log.claim("c2").stage, payable(log)) == ("disputed", Decimal("200.00"))
+
+
+def test_who_showed_a_whole_invoice_and_now_one_unit_of_it_leaves_the_others_of_it_to_others():
+    unit, other = (row(1, serial="X-1"), "20.00"), (row(1, serial="X-2"), "20.00")
+    log = submitted(Log().tell(grant()), (row(10), "200.00"))
+    log.tell(verdict(outcome="returned", reason="name the units"))
+    submitted(log, unit).tell(verdict())
+    submitted(log, other, identity="c2").tell(verdict("c2"))
+    assert {one.in_part for one in log.happened if isinstance(one, EvidenceWithdrawn)} == {True}
+    assert (log.claim("c2").reused, payable(log)) == ((), Decimal("40.00"))
 
 
 def test_what_is_not_sold_yet_does_not_count():

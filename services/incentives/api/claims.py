@@ -42,6 +42,7 @@ from services.incentives.domain.claim import (
     award_of,
     evidence_of,
     requests_of,
+    withdrawn_of,
 )
 from services.incentives.domain.fund import today
 from services.incentives.domain.fund_request import FundRequest, FundRequests
@@ -247,6 +248,7 @@ async def submit(claim_id: Id, caller: Writer, app: App) -> Response:
             now=app.clock.now(),
             sale_ids=sale_ids,
             plan_ids=plan_ids,
+            withdrawn_ids=withdrawn_of(found) or LEFT_OUT,
         )
 
     return await perform(caller, app, SubmitClaim, make)

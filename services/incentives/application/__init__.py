@@ -298,7 +298,11 @@ HANDLES = (
             answer=claim_answer,
             evaluator=evaluator,
         )
-        for evaluator, decision in ((1, claim.submit_claim_as_written), (2, claim.submit_claim))
+        for evaluator, decision in (
+            (1, claim.submit_claim_as_written),
+            (2, claim.submit_claim_for_ever),
+            (3, claim.submit_claim),
+        )
     ),
     *(
         Handles(

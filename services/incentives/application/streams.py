@@ -207,7 +207,7 @@ def claim_and_evidence_streams(wish: claim.SubmitClaim) -> tuple[Any, ...]:
     return (
         Claims.at(wish.claim_id),
         tuple(FundRequests.at(request_id) for request_id in wish.request_ids),
-        tuple(AllEvidence.at(evidence_id) for evidence_id in wish.evidence_ids),
+        tuple(AllEvidence.at(one) for one in (*wish.evidence_ids, *(wish.withdrawn_ids or ()))),
     )
 
 

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
+from itertools import zip_longest
 from typing import Literal, assert_never
 
 from chassis.decider import Decider, Invalid, NotFound, Raced, Refused, WrongState
@@ -20,7 +21,7 @@ from contracts.values import Money, largest_remainder, minor_unit, none_of, tota
 from services.incentives.domain.awarding import award_at, in_time
 from services.incentives.domain.budget import Budget, BudgetEvent, Budgets
 from services.incentives.domain.claim_tax import TAX_PERCENT_MAX, most_tax, tax_on
-from services.incentives.domain.evidence import Evidence, EvidenceShown, show_evidence
+from services.incentives.domain.evidence import Evidence, EvidenceEvent, show_evidence, withdraw_evidence
 from services.incentives.domain.exchange import NO_BOOKS, InBooks
 from services.incentives.domain.fund import FundRules, OverLimit, fund_at, fund_of, reimbursed, today, within_limit
 from services.incentives.domain.fund_request import (
@@ -279,7 +280,7 @@ ClaimEvent = (
     | ClaimLinesPaid
     | ClaimSettled
 )
-Submitted = tuple[list[ClaimEvent], list[list[FundRequestEvent]], list[list[EvidenceShown]]]
+Submitted = tuple[list[ClaimEvent], list[list[FundRequestEvent]], list[list[EvidenceEvent]]]
 
 # Commands
 
@@ -302,7 +303,7 @@ class DraftClaim:
 class SubmitClaim:
     """`request_ids` is the fund request of a fund claim, `sale_ids` and `plan_ids` the sale and the SPIFF of one for that.
 
-    `evidence_ids` is all that the claim shows.
+    `evidence_ids` is all that the claim shows, `withdrawn_ids` what it showed when it was sent in before and shows no more.
     """
 
     claim_id: str
@@ -311,6 +312,7 @@ class SubmitClaim:
     now: datetime
     sale_ids: tuple[str, ...] = ()
     plan_ids: tuple[str, ...] = ()
+    withdrawn_ids: tuple[str, ...] | LeftOut = LEFT_OUT
 
 
 @command("incentives.DecideFundClaim.v1")
@@ -383,7 +385,7 @@ class SettleClaim:
 
 @frozen
 class Claim:
-    """Where a claim stands, and what was approved."""
+    """Where a claim stands, what it showed when it was sent in last, and what was approved."""
 
     stage: Stage = Stage.NONE
     drafted: ClaimDrafted | None = None
@@ -391,6 +393,7 @@ class Claim:
     approved: ClaimDecided | None = None
     released: frozenset[int] = frozenset()
     paid: frozenset[str] = frozenset()
+    shown: tuple[str, ...] = ()
 
     @property
     def it(self) -> ClaimDrafted:
@@ -534,6 +537,12 @@ def row_evidence(it: ClaimDrafted, row: SoldRow) -> str:
     return f"row-{stable_id(it.of_id, row.evidence_id)}" if it.kind == SPIFF_CLAIM else row.evidence_id
 
 
+def withdrawn_of(claim: Claim) -> tuple[str, ...]:
+    """What a claim showed when it was sent in before and, as it is written now, shows no more."""
+    shows = set(evidence_of(claim.it))
+    return tuple(name for name in claim.shown if name not in shows)
+
+
 def requests_of(it: ClaimDrafted) -> tuple[str, ...]:
     """The fund request that a claim is for; none of another one."""
     return (it.of_id,) if it.kind == FUND_CLAIM else ()
@@ -554,8 +563,33 @@ def submit_claim(
 ) -> Submitted:
     """Asks for the decision, in time and with the proofs that the activity needs.
 
-    Whoever shows a document again is seen; a sold row counts for whoever showed it first.
+    Whoever shows a document again is seen; a sold row counts for whoever showed it first. What a claim that is sent in
+    again shows no more is anybody's to show.
     """
+    if withdrawn_of(claim) != (wish.withdrawn_ids or ()):
+        raise Raced
+    submitted, claims, marks = submit_claim_for_ever(wish, claim, requests, shown, sales, books)
+    names = (*wish.evidence_ids, *(wish.withdrawn_ids or ()))
+    less = [_shown_less(wish, claim, name, one) for name, one in zip(names, shown, strict=True)]
+    return submitted, claims, [[*gone, *mark] for gone, mark in zip_longest(less, marks, fillvalue=())]
+
+
+def _shown_less(wish: SubmitClaim, claim: Claim, name: str, evidence: Evidence) -> Sequence[EvidenceEvent]:
+    in_part = name in _shown_in_part(claim.it)
+    if name in wish.evidence_ids and not in_part:
+        return []
+    return withdraw_evidence(name, evidence, (wish.claim_id, claim.it.partner_id), wish.now, in_part=in_part)
+
+
+def submit_claim_for_ever(
+    wish: SubmitClaim,
+    claim: Claim,
+    requests: Sequence[FundRequest],
+    shown: Sequence[Evidence],
+    sales: Sequence[Sale],
+    books: Sequence[Rulebook],
+) -> Submitted:
+    """As the second evaluator decided: what a claim once showed stayed shown, whatever it was written anew to."""
     it = claim.it
     reused = [
         Reuse(evidence_id=name, claim_ids=others)
@@ -624,7 +658,7 @@ def _submitted(  # noqa: PLR0913, PLR0917  the command, a state a parameter, and
         _proven(it, request, wish.now)
     marks = [
         show_evidence(name, evidence, (wish.claim_id, it.partner_id), wish.now, part=name in in_part)
-        for name, evidence in zip(wish.evidence_ids, shown, strict=True)
+        for name, evidence in zip(wish.evidence_ids, shown, strict=False)
     ]
     submitted = ClaimSubmitted(
         claim_id=wish.claim_id,
@@ -1123,9 +1157,10 @@ def _lines_paid(wish: SettleClaim, it: ClaimDecided, line_ids: tuple[str, ...]) 
 def evolve(claim: Claim, happened: ClaimEvent) -> Claim:
     match happened:
         case ClaimDrafted():
-            return Claim(stage=Stage.DRAFT, drafted=happened)
+            return Claim(stage=Stage.DRAFT, drafted=happened, shown=claim.shown)
         case ClaimSubmitted():
-            return replace(claim, stage=Stage.SUBMITTED, reused=happened.reused)
+            shown = tuple(dict.fromkeys((*evidence_of(claim.it), *evidence_as_written(claim.it))))
+            return replace(claim, stage=Stage.SUBMITTED, reused=happened.reused, shown=shown)
         case ClaimDecided():
             approved = happened if happened.outcome == APPROVED else None
             now = {part.number for part in happened.instalments if part.payable_on <= happened.decided_on}

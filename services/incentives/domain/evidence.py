@@ -20,6 +20,20 @@ class EvidenceShown:
     part: bool | LeftOut = LEFT_OUT
 
 
+@event("incentives.EvidenceWithdrawn.v1")
+class EvidenceWithdrawn:
+    """A claim was sent in again without it; `in_part`, with single units of the invoice alone, at the place that it had."""
+
+    evidence_id: str
+    claim_id: str
+    partner_id: str
+    in_part: bool
+    withdrawn_at: datetime
+
+
+EvidenceEvent = EvidenceShown | EvidenceWithdrawn
+
+
 @dataclass(frozen=True)
 class Evidence:
     """The claims that showed it, in order, and those of them that showed all of it."""
@@ -56,10 +70,27 @@ def show_evidence(
     ]
 
 
-def evolve(evidence: Evidence, happened: EvidenceShown) -> Evidence:
+def withdraw_evidence(
+    evidence_id: str, evidence: Evidence, claim: tuple[str, str], now: datetime, *, in_part: bool
+) -> Sequence[EvidenceWithdrawn]:
+    """Keeps that a claim shows it no more, or a part of it alone, where it did."""
+    claim_id, partner_id = claim
+    if claim_id not in (evidence.whole if in_part else evidence.claims):
+        return []
+    return [
+        EvidenceWithdrawn(
+            evidence_id=evidence_id, claim_id=claim_id, partner_id=partner_id, in_part=in_part, withdrawn_at=now
+        )
+    ]
+
+
+def evolve(evidence: Evidence, happened: EvidenceEvent) -> Evidence:
     claim_id = happened.claim_id
+    if isinstance(happened, EvidenceWithdrawn):
+        others = evidence.claims if happened.in_part else evidence.others(claim_id)
+        return Evidence(claims=others, whole=evidence.whole - {claim_id})
     claims = evidence.claims if claim_id in evidence.claims else (*evidence.claims, claim_id)
     return Evidence(claims=claims, whole=evidence.whole if happened.part else evidence.whole | {claim_id})
 
 
-AllEvidence = Decider[Evidence, EvidenceShown](kind="evidence", initial=Evidence(), evolve=evolve)
+AllEvidence = Decider[Evidence, EvidenceEvent](kind="evidence", initial=Evidence(), evolve=evolve)
