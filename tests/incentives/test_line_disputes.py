@@ -434,7 +434,11 @@ async def test_who_adjusted_a_line_does_not_decide_its_dispute(incentives):
     refused = await incentives.post(APPROVER, f"{path}/dispute/decide", decision)
     assert (refused.status_code, refused.json()["slug"]) == (403, "arbiter-involved")
     another = replace(APPROVER, subject="per-9")
+    for who, may in ((APPROVER, False), (another, True), (FINANCE, False), (P1, False)):
+        assert [one["may_decide"] for one in (await incentives.get(who, "/disputes"))["items"]] == [may]
     assert (await incentives.post(another, f"{path}/dispute/decide", decision)).status_code == 200
+    [decided] = (await incentives.get(replace(APPROVER, subject="per-8"), "/disputes"))["items"]
+    assert (decided["stage"], decided["may_decide"]) == ("decided", False)
 
 
 async def test_a_partner_disputes_an_earning_line_by_its_own_id_once_it_is_stated(incentives):

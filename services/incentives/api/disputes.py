@@ -8,7 +8,7 @@ from pydantic import Field
 
 from chassis.access import PARTNER
 from chassis.answers import Page, answers
-from chassis.case import Stage
+from chassis.case import DECIDE, STEPS, Stage
 from chassis.decider import Forbidden, NotFound, Refused
 from chassis.execution import Peek
 from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads
@@ -16,7 +16,7 @@ from chassis.read_store.port import each
 from services.incentives.access import READ_DISPUTED
 from services.incentives.api.earnings import earned_at, only_payee, shown_to
 from services.incentives.api.narrowing import Sort, StatedFilter, sorted_by
-from services.incentives.application.disputing import Verdict, deciding
+from services.incentives.application.disputing import Verdict, deciding, may_decide
 from services.incentives.application.sales import rules_of_kind
 from services.incentives.domain.line_dispute import (
     AppealDispute,
@@ -232,8 +232,14 @@ async def corrected(statement_id: Id, body: CorrectedBody, caller: Writer, app: 
     return await perform(caller, app, NoteCorrected, wish)
 
 
+class ShownDispute(DisputeDocument):
+    """`may_decide` is whether who asks may decide it now: nobody does who took part in the line, filed or decided it."""
+
+    may_decide: bool
+
+
 @router.get("/disputes")
-@answers(Page[DisputeDocument])
+@answers(Page[ShownDispute])
 @reads("disputes")
 async def disputes(
     caller: Reader,
@@ -250,4 +256,12 @@ async def disputes(
     only = None if app.access.allows(caller.principal, READ_DISPUTED) else only_payee(caller, app)
     earned = earned_at(caller, only, narrowed["partner_id"])
     where = {**narrowed, "partner_id": earned, "payee_id": only, "stage": stage.value if stage else None}
-    return listed(*await page(caller, app, "disputes", paged, where, sorted_by(sort, "changed_at")))
+    found, cursor = await page(caller, app, "disputes", paged, where, sorted_by(sort, "changed_at"))
+    return listed([{**one, "may_decide": await _may_decide(caller, app, one)} for one in found], cursor)
+
+
+async def _may_decide(caller: Reader, app: App, it: Mapping[str, Any]) -> bool:
+    if it["stage"] not in STEPS[DECIDE][0] or not app.access.allows(caller.principal, DecideDispute):
+        return False
+    named = {name: it[name] for name in ("account_id", "statement_id", "event_id")}
+    return await may_decide(app, caller.tenant, Verdict(**named, outcome="", reason="", by=caller.principal.by))

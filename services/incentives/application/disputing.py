@@ -4,7 +4,9 @@ from chassis.application import Application
 from chassis.event import frozen
 from chassis.execution import Peek
 from services.incentives.application.sales import rules_of_kind
+from services.incentives.application.streams import disputed_and_window_reads
 from services.incentives.domain.account import FUND_APPROVED, PAYMENT_APPROVED, Account, Accounts, StatementLine
+from services.incentives.domain.disputing import barred
 from services.incentives.domain.line_dispute import DecideDispute
 from services.incentives.domain.meter import meter_of
 from services.incentives.domain.payment_rules import PAYMENT
@@ -47,6 +49,15 @@ async def deciding(app: Application, tenant: str, peek: Peek, said: Verdict) -> 
         payment_ids=(line.cause,) if line and line.kind == PAYMENT_APPROVED else (),
         meter_ids=await _windows_of(app, tenant, line) if line else (),
     )
+
+
+async def may_decide(app: Application, tenant: str, said: Verdict) -> bool:
+    """Whether somebody may decide a dispute: who took part in its line, filed it or decided it before may not."""
+    peek = app.executor.peek(tenant)
+    wish = await deciding(app, tenant, peek, said)
+    sales, claims, payments, meters, _ = disputed_and_window_reads(wish)
+    of = [[await peek(one) for one in streams] for streams in (sales, claims, payments, meters)]
+    return said.by not in barred(wish, await peek(Accounts.at(said.account_id)), (of[0], of[1], of[2], of[3]))
 
 
 async def _windows_of(app: Application, tenant: str, line: StatementLine) -> tuple[str, ...]:

@@ -250,14 +250,19 @@ def _verdict(
 ) -> tuple[DisputeDecided, list[DisputeConcluded]]:
     """The decision, and that it is final where it was appealed."""
     dispute = _dispute(wish, account, DECIDE)
-    line = _line_of(account.statement(wish.statement_id), wish.event_id)
-    if line is not None and wish.by in set(_took_part(line, *of)):
+    if wish.by in barred(wish, account, of):
         raise ArbiterInvolved
-    dispute.case.may_decide(wish.by)
     appealed = dispute.case.stage == Stage.APPEALED
     until = _after(rules_of(books, wish.now).calendar, wish.now, APPEAL_DAYS)
     decided = replace(_decided(wish, dispute), due_at=None if appealed else until)
     return decided, [_concluded(dispute, wish.outcome, wish.now)] if appealed else []
+
+
+def barred(wish: DecideDispute, account: Account, of: Origins) -> frozenset[str]:
+    """Everybody who may not decide a dispute: who filed it, who decided it before, and who took part in its line."""
+    dispute, line = account.disputes.get(wish.event_id), _line_of(account.statement(wish.statement_id), wish.event_id)
+    took_part = _took_part(line, *of) if line is not None else ()
+    return frozenset((*(dispute.case.barred if dispute else ()), *took_part))
 
 
 def decide_dispute_at_once(wish: DecideDispute, account: Account) -> list[DisputeDecided]:
