@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
+import pytest
+
 from chassis.read_store.port import Page
 from chassis.testing.projections import assert_repeatable, project, told
 from contracts.attribution import CreditAllocated, DealLost, DealStageChanged, DealWon, OpportunityLinked
@@ -16,7 +18,7 @@ from services.incentives.projections.open_sales import NOTHING_KNOWN, OPEN_SALES
 from tests.attribution.facts import approved
 from tests.incentives.facts import plan
 from tests.incentives.test_awards import SELLER
-from tests.incentives.test_service import FINANCE, P1, START, activated, credited, incentives, won
+from tests.incentives.test_service import APPROVER, FINANCE, P1, START, activated, credited, incentives, won
 from tests.incentives.test_settlement import LAST, leaves
 
 __all__ = ["incentives"]
@@ -141,6 +143,23 @@ async def test_an_estimate_names_of_spiffs_that_do_not_pay_beside_each_other_the
     await incentives.publish_plan(plan({"percent": "1"}, **{**spiff, "overlap": "exclusive"}), "alone")
     found = (await incentives.post(P1, "/estimates", {**ASKED, "closes_on": "2026-03-20"})).json()["lines"]
     assert {line["plan_id"]: line["pay"] for line in found} == {"commission": "10.00 EUR", "alone": "1.00 EUR"}
+
+
+@pytest.mark.parametrize(("last_award", "pays"), [("rest", "4.00 EUR"), ("none", "0.00 EUR")])
+async def test_an_estimate_pays_no_more_than_the_budget_of_a_spiff_has_left(incentives, last_award, pays):
+    """Of 10.00 the pot has 4.00: the last award takes the rest of it, or none."""
+    terms = {"kind": "spiff", "component": "spiff", "budget_id": "pot", "last_award": last_award}
+    await incentives.publish_plan(plan(**terms), "boost")
+    asked = {**ASKED, "closes_on": "2026-03-20"}
+    [line] = (await incentives.post(P1, "/estimates", asked)).json()["lines"]
+    assert line["pay"] == "0.00 EUR", "nothing was put into it yet"
+    filled = {"ref": "year", "amount": "4.00", "currency": "EUR"}
+    assert (await incentives.post(APPROVER, "/budgets/pot/allocate", filled)).status_code == 201
+    [line] = (await incentives.post(P1, "/estimates", asked)).json()["lines"]
+    assert line["pay"] == pays
+    assert line["steps"][-1]["text"] == f"of 10.00 EUR the budget pot pays {pays} by what it has left now"
+    [small] = (await incentives.post(P1, "/estimates", {**asked, "amount": "40.00"})).json()["lines"]
+    assert (small["pay"], "budget" in [step["code"] for step in small["steps"]]) == ("4.00 EUR", False)
 
 
 async def test_an_estimate_pays_a_partner_that_leaves_nothing_after_its_last_business_day(incentives):

@@ -496,6 +496,13 @@ def test_a_budget_is_never_drawn_below_nothing():
     history(TABLE[UseBudget], (Budgets.at("pot"), [allocated()])).when(wish).refused(FundsInsufficient)
 
 
+def test_a_budget_into_which_nothing_was_put_says_so():
+    wish = step(UseBudget, "1.00")
+    refusal = history(TABLE[UseBudget], (Budgets.at("pot"), [])).when(wish).verdict.refusal
+    assert isinstance(refusal, FundsInsufficient)
+    assert refusal.detail == "nothing was put into this budget yet: allocate to it first"
+
+
 def test_a_budget_holds_no_more_than_money_can():
     wish = AllocateBudget(budget_id="pot", ref="more", amount=money("999999999999999.00", "EUR"), by="fin", now=NOW)
     history(TABLE[AllocateBudget], (Budgets.at("pot"), [allocated()])).when(wish).refused(BudgetInvalid)

@@ -20,7 +20,7 @@ from chassis.rulebook_api import RulebookId
 from chassis.shadow import Candidate
 from chassis.shadow_api import SHADOW, ShadowBody, asked_for, runs_of
 from chassis.shadow_runs import Asked, ListedRun, RunState
-from contracts.values import money
+from contracts.values import Money, money, none_of
 from services.incentives.access import READ_EARNINGS, READ_LEDGER
 from services.incentives.api.earnings import own
 from services.incentives.api.narrowing import Filter
@@ -33,15 +33,16 @@ from services.incentives.application.forecasting import (
     possible_facts,
 )
 from services.incentives.application.sales import rules_of_kind
-from services.incentives.application.trying import Trial, known_between, side_of
+from services.incentives.application.trying import Trial, known_between, pot_of, side_of
 from services.incentives.domain.backtest import Backtest
 from services.incentives.domain.choice import Chosen, overlapping, plans_for, read_plan, version_of
 from services.incentives.domain.exchange import NoRate
 from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.plan import Plan, schedule_of
-from services.incentives.domain.rating import PLANS, RatingFacts, Sold, at_tier, evaluate, rate
+from services.incentives.domain.rating import PLANS, RatingFacts, Sold, at_tier, evaluate, rate, text_of
 from services.incentives.domain.sale import SaleInvalid
 from services.incentives.domain.schedule import reaches
+from services.incentives.domain.side import Pot
 from services.incentives.domain.tier_rules import TIER, TIERS, TierRules
 
 BACKTEST = "backtest"
@@ -241,7 +242,24 @@ async def estimate(body: EstimateBody, caller: Writer, app: App) -> Response:
     facts = {chosen.plan_id: await possible_facts(peek, it, chosen) for chosen in earning}
     paying = overlapping(earning, lambda chosen: _pay(facts[chosen.plan_id], chosen.plan))
     ladders = await _ladders(app, caller.tenant, peek)
-    return shown({"lines": [_estimated(it, chosen, facts[chosen.plan_id], ladders) for chosen in paying]})
+    lines = [
+        _within(await pot_of(peek, [], one.plan), one.plan, _estimated(it, one, facts[one.plan_id], ladders))
+        for one in paying
+    ]
+    return shown({"lines": lines})
+
+
+def _within(pot: Pot | None, plan: Plan, line: dict[str, Any]) -> dict[str, Any]:
+    """The line with no more than its budget has left now, where both are of one currency; units are not looked at."""
+    amount, _, currency = str(line["pay"]).partition(" ")
+    if pot is None or pot.of_units or currency != plan.currency or Decimal(amount) <= pot.left:
+        return line
+    given = Money(amount=pot.left if plan.last_award == "rest" else Decimal(0), currency=plan.currency)
+    pays = text_of(none_of(plan.currency) + given)
+    step = Reason(
+        code="budget", text=f"of {line['pay']} the budget {pot.budget_id} pays {pays} by what it has left now"
+    )
+    return {**line, "steps": [*line["steps"], plain(step)], "pay": pays}
 
 
 def _pay(facts: RatingFacts, plan: Plan) -> Decimal:

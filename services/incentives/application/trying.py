@@ -57,10 +57,11 @@ async def known_between(app: Application, tenant: str, since: date, until: date)
 
 async def side_of(peek: Peek, books: Sequence[Rulebook], chosen: Chosen, known: Known) -> Side:
     """A plan with what its budget has to give. `books` hold the versions whose lines drew on that budget."""
-    return Side(chosen, known, await _pot(peek, books, chosen.plan))
+    return Side(chosen, known, await pot_of(peek, books, chosen.plan))
 
 
-async def _pot(peek: Peek, books: Sequence[Rulebook], plan: Plan) -> Pot | None:
+async def pot_of(peek: Peek, books: Sequence[Rulebook], plan: Plan) -> Pot | None:
+    """The budget that a plan draws on, with what it has left now; None for a plan without one."""
     if plan.budget_id is None:
         return None
     budget: Budget = await peek(Budgets.at(plan.budget_id))

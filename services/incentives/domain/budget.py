@@ -198,7 +198,7 @@ class Budget:
     def available(self) -> Money:
         """What can still be reserved or used. Raises FundsInsufficient before anything is allocated."""
         if self.allocated is None:
-            raise FundsInsufficient
+            raise FundsInsufficient("nothing was put into this budget yet: allocate to it first", available="0")
         left = self.allocated.amount - sum(self.reserved.values(), Decimal(0)) - self.used
         return Money(amount=left, currency=self.allocated.currency)
 
