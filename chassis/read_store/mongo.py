@@ -137,15 +137,18 @@ class MongoReadStore:
         await self._persist(lambda: self._db["models"].update_one({"_id": model}, change))
 
     async def mark_issued(self, name: str, due: Sequence[Due]) -> None:
-        async def ask(model: str, _: Indexes) -> None:
-            documents = self._documents(model)
+        async def ask(model: str, _: Indexes) -> int:
+            """How many of them are there: none in a model that was replaced."""
+            documents, found = self._documents(model), 0
             for one in due:
                 at = {"_id": _key(one.tenant, one.id)}
                 issued = {"$set": {"issued": one.mark}, "$inc": {"revision": 1}}
                 same = {**at, "due": one.due_at, f"body.{TURN}": one.document.get(TURN)}
                 settled = await documents.update_one(same, {**issued, "$unset": {"due": ""}})
                 if not settled.matched_count:  # it is due at another date, or in another turn, by now
-                    await documents.update_one(at, issued)
+                    settled = await documents.update_one(at, issued)
+                found += settled.matched_count
+            return found
 
         await self._asked(name, ask)
 

@@ -491,6 +491,17 @@ class TestMongoReadStore(ReadStoreConformance):
         ]
         assert {row["model"] for row in await store._db["checkpoints"].find().to_list(None)} == {model.model}
 
+    async def test_what_was_issued_is_marked_once(self, store: MongoReadStore) -> None:
+        model = await filled(store, {"a": {"due_at": "2031-03-03T09:00:00Z"}})
+        found = await store.due("board", "2031-03-04T00:00:00Z", 10)
+
+        await store.mark_issued("board", found)
+
+        assert [one.id for one in found] == ["a"]
+        assert await store.due("board", "2031-03-04T00:00:00Z", 10) == []
+        [row] = await store._documents(model.model).find().to_list(None)
+        assert row["revision"] == 2, "it was written once, and marked once"
+
     async def test_a_server_that_does_not_answer_is_busy(self) -> None:
         settings = StoreSettings(connect_timeout_seconds=1, statement_timeout_seconds=1, attempts_max=1)
         nowhere = MongoReadStore("mongodb://127.0.0.1:1", database="nowhere", settings=settings)
