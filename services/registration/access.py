@@ -116,7 +116,7 @@ ACCESS = Access(
         UndoBatch: (*_SELLERS, *_DESK),
         DiscardBatch: (*_SELLERS, *_DESK),
         AddNote: (*_SELLERS, vendor("deal_desk"), vendor("channel_manager")),
-        CheckCustomer: _SELLERS,
+        CheckCustomer: (*_SELLERS, vendor("deal_desk"), vendor("channel_manager")),
         RequestExtension: _SELLERS,
         GrantExtension: _DESK,
         RefuseExtension: _DESK,

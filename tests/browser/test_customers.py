@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
-from tests.browser.portal import go, go_until, reload_until, up_to_date
+from tests.browser.portal import fill_in, go, go_until, reload_until, up_to_date
 from tests.browser.running import Running
 from tests.browser.state import NORTH, SOUTH, Customer, approve, register
 
@@ -17,6 +17,8 @@ MELK = Customer("Melkerij Larch BV", "NL", "melkerij-larch.nl", "16000.00")
 
 ALDER = Customer("Alder Paper AB", "SE", "alder-paper.se", "24000.00")
 ALDER_MILLS = Customer("Alder Mills Oy", "FI", "alder-mills.fi", "26000.00")
+
+WEIR = Customer("Weir Turbines GmbH", "AT", "weir-turbines.at", "31000.00")
 
 TARN = Customer("Tarn Quarries Ltd", "GB", "tarn-quarries.co.uk", "21000.00")
 
@@ -124,3 +126,17 @@ def test_the_desk_writes_a_customer_down_and_a_registration_of_it_is_found_there
     register(system, NORTH, Customer("Kestrel Looms", "GB", "kestrel-looms.co.uk", "9000.00"))
     go(page, "/customers?domain=kestrel-looms.co.uk")
     reload_until(page, page.get_by_role("row", name="Kestrel Looms Ltd GB kestrel-looms.co.uk 1"))
+
+
+def test_the_desk_that_asks_for_a_partner_sees_who_holds_the_customer(browse: Browse, system: Running) -> None:
+    approve(system, deal := register(system, NORTH, WEIR))
+    page = browse("dora", "/deals/new", java_script_enabled=False)
+    page.locator("[name=partner_id]").select_option(label="Southbridge Systems")
+    fill_in(page, WEIR)
+    page.get_by_role("button", name="Check first").click()
+
+    preview = page.locator("#preview")
+    expect(preview.locator(".outcome")).to_have_text("Taken")
+    holder = preview.get_by_role("listitem").filter(has_text="protected until")
+    expect(holder).to_contain_text("Northwind")
+    expect(holder.get_by_role("link", name="its deal")).to_have_attribute("href", f"/desk/{deal}")

@@ -12,6 +12,7 @@ import pytest
 
 from chassis.event import Seen, plain
 from chassis.execution import Executor, Order
+from chassis.identity import Principal
 from chassis.record import CommandRecorded
 from chassis.testing.projections import assert_repeatable
 from chassis.verify import verify_decisions
@@ -433,6 +434,48 @@ async def test_a_partner_asks_thirty_times_a_day(registration: Running) -> None:
     assert [answer.json()["checks_left"] for answer in answers[:30]] == list(range(29, -1, -1))
     assert "retry-after" in answers[-1].headers
     assert (await registration.send(seller("p1"), "/checks", deal())).status_code == 200
+
+
+MANAGER = Principal(tenant=TENANT, subject="manager-1", kind="vendor", roles=("channel_manager",))
+
+
+@pytest.mark.parametrize("who", [DESK, MANAGER])
+async def test_the_vendor_asks_for_a_partner_and_reads_who_holds_the_customer_and_why(
+    registration: Running, who: Principal
+) -> None:
+    held = await registration.register("p1")
+    await registration.post(DESK, f"/deals/{held['registration_id']}/approve")
+
+    for_p2 = (await registration.send(who, "/checks", deal(partner_id="p2"))).json()
+    by_p2 = (await registration.send(seller("p2"), "/checks", deal())).json()
+    previewed = (await registration.post(DESK, "/deals/preview", deal(partner_id="p2"))).json()
+
+    [holder] = for_p2.pop("rivals")
+    assert holder == {
+        "registration_id": held["registration_id"],
+        "partner_id": "p1",
+        "match": "identical",
+        "state": "held",
+        "submitted_at": "2026-03-03T10:00:00Z",
+        "protected_until": "2026-06-01T23:00:00Z",
+        "blocks": True,
+    }
+    assert [one["code"] for one in for_p2.pop("reasons")] == ["rival-ahead", "review-required"]
+    told = {"availability": "taken", "free_from": "2026-06-08", "checks_left": 29}
+    assert {name: value for name, value in for_p2.items() if name != "check_id"} == told
+    assert {name: value for name, value in by_p2.items() if name != "check_id"} == told, "and nothing of the holder"
+    assert previewed["rivals"] == [holder]
+
+
+async def test_who_asks_for_a_partner_says_for_whom_and_uses_up_none_of_its_checks(registration: Running) -> None:
+    nameless = await registration.send(DESK, "/checks", deal())
+    asked = [await registration.send(DESK, "/checks", deal(partner_id="p1")) for _ in range(31)]
+    another = await registration.send(MANAGER, "/checks", deal(partner_id="p1"))
+
+    assert (nameless.status_code, [one["path"] for one in nameless.json()["errors"]]) == (422, ["partner_id"])
+    assert [one.status_code for one in asked] == [*[200] * 30, 429]
+    assert another.json()["checks_left"] == 29, "each person of the vendor has its own"
+    assert (await registration.send(seller("p1"), "/checks", deal())).json()["checks_left"] == 29
 
 
 async def test_a_check_of_before_is_decided_again_without_a_word_on_how_many_are_left(registration: Running) -> None:

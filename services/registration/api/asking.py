@@ -15,10 +15,11 @@ from chassis.http import App, Caller, Reader, Writer, perform, shown
 from chassis.rulebook import CodedReason
 from contracts.values import PartnerId, RegistrationId
 from services.registration.api.bodies import CustomerBody, MailBody, RegisterBody, details_of, phones_of, subject_of
+from services.registration.application.answers import SeenRival
 from services.registration.application.on_deals import default_close
 from services.registration.application.registering import Preview, Submission, preview
 from services.registration.domain.account_key import own_keys
-from services.registration.domain.availability import CheckCustomer, Checks, DayOfChecks
+from services.registration.domain.availability import CheckCustomer, Checks, DayOfChecks, for_vendor, rivals_of
 from services.registration.domain.customer import Customer, as_person
 from services.registration.domain.deal import Incomplete
 from services.registration.domain.deal_commands import RegisterDeal
@@ -102,6 +103,12 @@ def _checked(check_id: str, seen: Preview, wish: Submission) -> CheckCustomer:
     )
 
 
+def _checked_for_vendor(check_id: str, seen: Preview, wish: Submission) -> CheckCustomer:
+    """The same for a person of the vendor, from whom the programme's rules keep nothing."""
+    made = _checked(check_id, replace(seen, withheld=()), wish)
+    return replace(made, for_vendor=for_vendor(wish.by, seen.screening))
+
+
 class PreviewCheck(TypedDict):
     """One rule; where it does not pass, `code` says why."""
 
@@ -120,7 +127,7 @@ class PreviewStep(TypedDict):
 class DealPreview(TypedDict):
     """What registering would come to now. `missing` are fields that would be asked for.
 
-    A partner is told in `checks_left` how many more it may ask this UTC day.
+    A partner is told in `checks_left` how many more it may ask this UTC day, the vendor in `rivals` who wants the same.
     """
 
     availability: str
@@ -132,6 +139,7 @@ class DealPreview(TypedDict):
     place: int | None
     free_from: Annotated[str, date] | None
     checks_left: NotRequired[int]
+    rivals: NotRequired[list[SeenRival]]
 
 
 @router.post("/deals/preview")
@@ -145,7 +153,7 @@ async def preview_deal(body: RegisterBody, caller: Reader, app: App) -> Response
     wish = submission(body, caller, app)
     seen = await _previewed(wish, caller, app)
     if caller.principal.kind != "partner":
-        return shown(_shown(seen))
+        return shown({**_shown(seen), "rivals": plain(rivals_of(seen.screening))})
     return shown({**told(_shown(seen), seen.withheld), "checks_left": await _counted(seen, wish, caller, app)})
 
 
@@ -184,8 +192,12 @@ def _shown(seen: Preview) -> DealPreview:
 
 @router.post("/checks")
 async def check(body: RegisterBody, caller: Writer, app: App) -> Response:
-    """Whether the customer is free for these products; recorded, 30 a day for a partner, which is told how many are left."""
+    """Whether the customer is free for these products; recorded, and told how many such questions are left today.
+
+    A partner has 30 a UTC day. So has each person of the vendor, who asks for a partner, and learns who wants the same.
+    """
     app.access.check(caller.principal, CheckCustomer)
     wish = submission(body, caller, app)
     seen = await _previewed(wish, caller, app)
-    return await perform(caller, app, CheckCustomer, _checked(caller.new_id("check"), seen, wish))
+    made = _checked if caller.principal.kind == "partner" else _checked_for_vendor
+    return await perform(caller, app, CheckCustomer, made(caller.new_id("check"), seen, wish))

@@ -1,16 +1,16 @@
 """What a command answers: where things stand after it, as whoever sent it may know it."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from chassis.case import Stage
-from chassis.event import iso
+from chassis.event import iso, plain
 from chassis.rulebook import CodedReason
 from contracts.values import Span
 from services.registration.domain.account import Account, AddKey, OpenAccount
 from services.registration.domain.account_key import AccountKey
-from services.registration.domain.availability import CheckCustomer, DayOfChecks
+from services.registration.domain.availability import CheckCustomer, DayOfChecks, ForVendor
 from services.registration.domain.deal import Deal, Status
 from services.registration.domain.deal_commands import RecordOrder, WithdrawDeal
 from services.registration.domain.deal_notes import AddNote
@@ -60,16 +60,31 @@ class NoteAnswer(TypedDict):
     note_id: str
 
 
+class SeenRival(TypedDict):
+    """Who wants the same, for the vendor's eyes alone. `blocks`: it keeps the other one waiting."""
+
+    registration_id: str
+    partner_id: str
+    match: str
+    state: str
+    submitted_at: Annotated[str, datetime]
+    protected_until: Annotated[str, datetime] | None
+    blocks: bool
+
+
 class CheckAnswer(TypedDict):
     """`availability` is free, likely_free, needs_review, taken or not_eligible; `free_from` is when it changes.
 
-    `checks_left` says how many more the partner may ask this UTC day.
+    `checks_left` says how many more the partner, or the person of the vendor, may ask this UTC day. The vendor learns
+    besides why, and who wants the same.
     """
 
     check_id: str
     availability: str
     free_from: Annotated[str, date] | None
     checks_left: NotRequired[int]
+    reasons: NotRequired[list[CodedReason]]
+    rivals: NotRequired[list[SeenRival]]
 
 
 def answer(wish: Any, deal: Deal, *_: Any) -> DealAnswer:
@@ -133,8 +148,14 @@ def noted(wish: AddNote, _: Any) -> NoteAnswer:
 
 
 def checked(wish: CheckCustomer, day: DayOfChecks) -> CheckAnswer:
-    """What the asking partner learns."""
-    return {**checked_without_rest(wish, day), "checks_left": day.left}
+    """What whoever asks learns."""
+    known: CheckAnswer = {**checked_without_rest(wish, day), "checks_left": day.left}
+    return {**known, **told_vendor(wish.for_vendor)} if wish.for_vendor else known  # type: ignore[typeddict-item]
+
+
+def told_vendor(seen: ForVendor) -> dict[str, Any]:
+    """What the vendor learns besides whoever it asks for."""
+    return {"reasons": [{"code": one.code, "text": one.text} for one in seen.reasons], "rivals": plain(seen.rivals)}
 
 
 def checked_without_rest(wish: CheckCustomer, _: Any) -> CheckAnswer:

@@ -1,13 +1,15 @@
-"""Whether a customer is free, as a partner may ask before it registers. Only keys can say that a customer is taken."""
+"""Whether a customer is free, as a partner, or the vendor for it, may ask first. Only keys can say that it is taken."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from chassis.decider import Decider, Problem
-from chassis.event import command, event
-from contracts.values import PartnerId
+from chassis.event import LEFT_OUT, LeftOut, command, event, frozen
+from chassis.rulebook import Reason
+from contracts.values import PartnerId, RegistrationId
+from services.registration.domain.claim import Claim
 from services.registration.domain.matching import DECIDE_FIRST
-from services.registration.domain.screening import REJECT, Screening
+from services.registration.domain.screening import REJECT, Screening, reasons_of
 
 FREE, LIKELY_FREE, NEEDS_REVIEW, TAKEN, NOT_ELIGIBLE = "free", "likely_free", "needs_review", "taken", "not_eligible"
 CHECKS_A_DAY = 30
@@ -28,6 +30,54 @@ def availability(screening: Screening, *, known: bool) -> str:
     return FREE if known else LIKELY_FREE
 
 
+@frozen
+class Rival:
+    """Who wants the same, as the vendor reads it. State: pending, waiting, held or contested; match: a screening's."""
+
+    registration_id: RegistrationId
+    partner_id: PartnerId
+    match: str
+    state: str
+    submitted_at: datetime
+    protected_until: datetime | None = None
+    blocks: bool
+
+
+def rivals_of(screening: Screening) -> tuple[Rival, ...]:
+    """Everybody who wants the same, whoever keeps it waiting first."""
+    met = [conflict for conflict in screening.conflicts if conflict.meets.complete]
+    return tuple(
+        Rival(
+            registration_id=one.claim.deal,
+            partner_id=one.claim.partner_id,
+            match=one.match,
+            state=one.claim.state,
+            submitted_at=one.claim.submitted_at,
+            protected_until=_end_of(one.claim),
+            blocks=one.blocks,
+        )
+        for one in sorted(met, key=lambda one: not one.blocks)
+    )
+
+
+def _end_of(claim: Claim) -> datetime | None:
+    return claim.protection.end if claim.protection else None
+
+
+@frozen
+class ForVendor:
+    """What the vendor is told besides, who asks for a partner: why, and who wants the same. `by` is the person."""
+
+    by: str
+    reasons: tuple[Reason, ...]
+    rivals: tuple[Rival, ...]
+
+
+def for_vendor(by: str, screening: Screening) -> ForVendor:
+    """All that a person of the vendor learns from a screening that nobody has submitted."""
+    return ForVendor(by=by, reasons=reasons_of(screening.failed), rivals=rivals_of(screening))
+
+
 class TooManyChecks(Problem):
     """Today's checks are used up: register the deal, or check again tomorrow."""
 
@@ -38,13 +88,14 @@ class TooManyChecks(Problem):
 
 @event("registration.CustomerChecked.v1")
 class CustomerChecked:
-    """A partner asked whether a customer is free. The customer itself is not kept."""
+    """A partner asked whether a customer is free, or `asked_by` did for it. The customer itself is not kept."""
 
     check_id: str
     partner_id: PartnerId
     availability: str
     free_from: date | None
     checked_at: datetime
+    asked_by: str | LeftOut = LEFT_OUT
 
 
 @command("registration.CheckCustomer.v1")
@@ -54,16 +105,18 @@ class CheckCustomer:
     availability: str
     free_from: date | None
     now: datetime
+    for_vendor: ForVendor | LeftOut = LEFT_OUT
 
     @property
     def day(self) -> str:
-        """The stream of a partner's checks of one UTC day."""
-        return f"{self.partner_id}.{self.now.date().isoformat()}"
+        """The stream of the checks of one UTC day: a partner's, or those of a person of the vendor."""
+        who = f"by.{self.for_vendor.by}" if self.for_vendor else self.partner_id
+        return f"{who}.{self.now.date().isoformat()}"
 
 
 @dataclass(frozen=True)
 class DayOfChecks:
-    """How many checks a partner has made on one day."""
+    """How many checks a partner, or a person of the vendor, has made on one day."""
 
     count: int = 0
 
@@ -84,6 +137,7 @@ def check_customer(wish: CheckCustomer, day: DayOfChecks) -> list[CustomerChecke
             availability=wish.availability,
             free_from=wish.free_from,
             checked_at=wish.now,
+            asked_by=wish.for_vendor.by if wish.for_vendor else LEFT_OUT,
         )
     ]
 

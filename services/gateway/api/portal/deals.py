@@ -113,7 +113,11 @@ async def _form(here: Visit, sent: Form | None, *, status: int = 200, **context:
         "kept": [],
         "old": None,
     }
-    return await here.page("deal_new.html", status, **{**shown, **context})
+    found = {**shown, **context}
+    rivals = (found["preview"] or {}).get("rivals", ())
+    return await here.page(
+        "deal_new.html", status, **found, names=await here.names({one["partner_id"] for one in rivals})
+    )
 
 
 def _families(rules: Part, here: Visit) -> list[str]:
