@@ -4,7 +4,7 @@ from dataclasses import field
 from datetime import date, datetime
 
 from chassis.event import PublicEvent, public_event
-from contracts.values import PartnerId, PersonId
+from contracts.values import AuthorisationNeed, PartnerId, PersonId
 
 
 @public_event("entente.onboarding.PartnerApplied.v1", audience="vendor")
@@ -204,3 +204,70 @@ class CertifiedCountChanged(PublicEvent):
     person_ids: tuple[PersonId, ...]
     rule_version: int
     changed_at: datetime
+
+
+@public_event("entente.onboarding.AuthorisationGranted.v1", audience="both")
+class AuthorisationGranted(PublicEvent):
+    """A partner may sell these products in these territories and roles, from a day on up to and without another one.
+
+    Granted anew after a pause, it is told again. `exclusive`: nobody else may, there. `needs` must stay met.
+    """
+
+    authorisation_id: str
+    partner_id: PartnerId
+    products: tuple[str, ...]
+    territories: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    exclusive: bool = False
+    effective_from: date
+    effective_until: date | None = None
+    needs: tuple[AuthorisationNeed, ...] = ()
+    granted_at: datetime
+
+
+@public_event("entente.onboarding.AuthorisationEnded.v1", audience="both")
+class AuthorisationEnded(PublicEvent):
+    """From `effective_on` on it holds no more: it ended, or it is paused until what it needs is met. Cause: ended, paused."""
+
+    authorisation_id: str
+    partner_id: PartnerId
+    cause: str
+    effective_on: date
+    ended_at: datetime
+
+
+@public_event("entente.onboarding.AgreementSigned.v1", audience="both")
+class AgreementSigned(PublicEvent):
+    """Everybody has signed a version of an agreement; it binds from a day on up to and without another one.
+
+    Kind: nda, partner, distribution, referral, data_processing, funds, terms. Cause: first, amendment, renewal.
+    """
+
+    agreement_id: str
+    partner_id: PartnerId
+    kind: str
+    version: int
+    cause: str
+    document_hash: str
+    effective_from: date
+    effective_until: date | None = None
+    signed_on: date
+    signed_at: datetime
+
+
+@public_event("entente.onboarding.AgreementLapsed.v1", audience="both")
+class AgreementLapsed(PublicEvent):
+    """From `effective_on` on no version of the agreement binds: its time is over, notice was given, or it was terminated.
+
+    `version`, its `cause` and hash are those of the last one that bound. A termination has a `reason_code`.
+    """
+
+    agreement_id: str
+    partner_id: PartnerId
+    kind: str
+    version: int
+    cause: str
+    document_hash: str
+    effective_on: date
+    reason_code: str | None = None
+    lapsed_at: datetime

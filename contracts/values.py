@@ -203,6 +203,15 @@ class Entitlement:
 
 
 @frozen
+class AuthorisationNeed:
+    """What an authorisation needs: an agreement of a kind in force, or so many people who hold a certification."""
+
+    agreement_kind: str | None = None
+    certification: str | None = None
+    count: int = 1
+
+
+@frozen
 class ShownDocument:
     """A document by the SHA-256 of its content. Kind: letter, mail, meeting, note."""
 

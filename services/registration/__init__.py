@@ -9,6 +9,7 @@ ConflictDetected, OrderRecorded, ReviewOverdue, DisputeOpened, DisputeDecided, A
 AttentionRaised, AttentionCleared, RulesPublished, RulesEnded.
 Listens to onboarding (PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated,
 OffboardingStarted, OffboardingCancelled, PartnerOffboarded, PartnersMerged, PartnersUnmerged,
-CertifiedCountChanged), incentives (TierChanged) and attribution (OpportunityMirrored, OpportunityLinked,
-DealStageChanged, DealWon, DealLost, IncumbentChanged).
+AuthorisationGranted, AuthorisationEnded, AgreementSigned, AgreementLapsed, CertifiedCountChanged), incentives
+(TierChanged) and attribution (OpportunityMirrored, OpportunityLinked, DealStageChanged, DealWon, DealLost,
+IncumbentChanged).
 """

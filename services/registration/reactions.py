@@ -5,6 +5,7 @@ Public events of other services come in as reactions, the own clock and the own 
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import fields
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -25,6 +26,10 @@ from contracts.attribution import (
 )
 from contracts.incentives import TierChanged
 from contracts.onboarding import (
+    AgreementLapsed,
+    AgreementSigned,
+    AuthorisationEnded,
+    AuthorisationGranted,
     CertifiedCountChanged,
     OffboardingCancelled,
     OffboardingStarted,
@@ -60,16 +65,20 @@ from services.registration.domain.deal_commands import (
 )
 from services.registration.domain.dispute import HearDispute
 from services.registration.domain.exclusion import VENDOR_DIRECT, AddExclusion, EndExclusion
+from services.registration.domain.exclusive_grants import NoteExclusive
 from services.registration.domain.incumbent import RecordIncumbent
 from services.registration.domain.invitation import DEAL_OVER, Invitation, LapseInvitation, LeaveDeal, RevokeInvitation
 from services.registration.domain.lead import EXPIRED, SUSPENDED
 from services.registration.domain.lead_commands import CloseLead, DeclineLead, LapseOffers, ReclaimLead
+from services.registration.domain.overlap import normal_product
 from services.registration.domain.partner_facts import (
     NEW_BUSINESS,
     Certified,
     RecordCertifiedCount,
     RecordPartnerFacts,
+    RecordStanding,
 )
+from services.registration.domain.partner_standing import Ended, Granted, Signed, StandingNews
 from services.registration.domain.partner_tier import RecordPartnerTier
 from services.registration.projections import due, incumbents, lead_due
 from services.registration.projections.due import DueDocument, InvitationDue, MootDue, SlotDue
@@ -229,6 +238,34 @@ async def on_certified_count(seen: Seen, app: Application) -> None:
     await app.react(seen, "record_certified_count", command)
 
 
+async def on_standing(seen: Seen, app: Application) -> None:
+    """Copies what a partner has signed or is authorised for, and when that ends; older news change nothing."""
+    command = RecordStanding(partner_id=seen.event.partner_id, news=_standing(seen), now=app.clock.now())
+    await app.react(seen, "record_standing", command)
+    if isinstance(seen.event, AuthorisationGranted) and seen.event.exclusive:
+        for product in dict.fromkeys(map(normal_product, seen.event.products)):
+            noted = NoteExclusive(product=product, partner_id=seen.event.partner_id, now=app.clock.now())
+            await app.react(seen, f"note_exclusive {product}", noted)
+
+
+def _standing(seen: Seen) -> StandingNews:
+    told = seen.event
+    source: dict[str, Any] = {"event_id": seen.id, "position": seen.position}
+    match told:
+        case AgreementSigned():
+            return StandingNews(signed=Signed(**_named(told, Signed), **source))
+        case AuthorisationGranted():
+            return StandingNews(granted=Granted(**_named(told, Granted), **source))
+        case _:
+            of = told.agreement_id if isinstance(told, AgreementLapsed) else told.authorisation_id
+            return StandingNews(ended=Ended(of=of, effective_on=told.effective_on, **source))
+
+
+def _named(told: Any, cls: type[Any]) -> dict[str, Any]:
+    """What the event says of the fields of a fact."""
+    return {one.name: getattr(told, one.name) for one in fields(cls) if hasattr(told, one.name)}
+
+
 async def on_tier(seen: Seen, app: Application) -> None:
     """Copies in which tier a partner is; older news change nothing."""
     told: TierChanged = seen.event
@@ -336,6 +373,7 @@ REACTIONS: Mapping[type[Any], Reaction] = {
     PartnersUnmerged: on_merger,
     PartnerReinstated: on_partner,
     CertifiedCountChanged: on_certified_count,
+    **dict.fromkeys((AgreementSigned, AgreementLapsed, AuthorisationGranted, AuthorisationEnded), on_standing),
     TierChanged: on_tier,
     DealStageChanged: on_stage,
     OpportunityLinked: on_link,

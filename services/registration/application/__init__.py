@@ -156,6 +156,7 @@ from services.registration.domain.dispute import (
 )
 from services.registration.domain.ending import close_deal, merge_duplicate, merge_duplicate_untold, withdraw_deal
 from services.registration.domain.exclusion import AddExclusion, EndExclusion, add_exclusion, end_exclusion
+from services.registration.domain.exclusive_grants import ExclusiveGrants, NoteExclusive, note_exclusive
 from services.registration.domain.finding import MergeFinding, merge_finding
 from services.registration.domain.forgotten import (
     ForgetContact,
@@ -245,8 +246,10 @@ from services.registration.domain.partner_facts import (
     Partners,
     RecordCertifiedCount,
     RecordPartnerFacts,
+    RecordStanding,
     record_certified_count,
     record_partner_facts,
+    record_standing,
 )
 from services.registration.domain.partner_tier import RecordPartnerTier, TiersOf, record_partner_tier
 from services.registration.domain.protecting import (
@@ -496,6 +499,8 @@ HANDLES = (
             (3, alias_partner, colliding_streams),
         )
     ),
+    Handles(NoteExclusive, note_exclusive, streams=lambda c: (ExclusiveGrants.at(c.product),)),
+    Handles(RecordStanding, record_standing, streams=lambda c: (Partners.at(c.partner_id),)),
     Handles(RecordCertifiedCount, record_certified_count, streams=lambda c: (Partners.at(c.partner_id),)),
     Handles(
         RecordIncumbent,

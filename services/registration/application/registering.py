@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from chassis.decider import Stream
-from chassis.event import LEFT_OUT, frozen, human_number, stable_id
+from chassis.event import LEFT_OUT, LeftOut, frozen, human_number, stable_id
 from chassis.execution import Peek
 from chassis.rulebook import Rulebook, Rules
 from contracts.values import AccountId, PartnerId, ProductLine, RegistrationId
@@ -28,13 +28,15 @@ from services.registration.domain.deal import OPEN, Deal, Deals, PartnerUnknown,
 from services.registration.domain.deal_commands import GivesWay, RegisterDeal
 from services.registration.domain.deal_events import Details
 from services.registration.domain.exclusion import ACCOUNT, Exclusions, entries, family_targets
+from services.registration.domain.exclusive_grants import ExclusiveGrants
 from services.registration.domain.fitting import missing
 from services.registration.domain.judging import in_force
 from services.registration.domain.matching import Candidate
-from services.registration.domain.overlap import GROUP, normal_product
+from services.registration.domain.overlap import GROUP, Reach, normal_product
 from services.registration.domain.partner_facts import Partners
+from services.registration.domain.partner_standing import Exclusive, names_of
 from services.registration.domain.partner_tier import TiersOf
-from services.registration.domain.rules import ASKED, Matching, Step
+from services.registration.domain.rules import ASKED, Matching, Step, day_in
 from services.registration.domain.screening import DEAL_RULES, Facts, Screening, competitor, screen
 from services.registration.domain.submitting import background_of, claim_of, facts_of, open_deals
 from services.registration.domain.trace import Trace, TracesOf, traces_of
@@ -108,6 +110,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         unsaid=wish.unsaid or LEFT_OUT,
         one_with=tuple(PartnerId(one) for one in wish.one_with) if wish.replaces and wish.one_with else LEFT_OUT,
         in_full=True,
+        exclusives=await _exclusives(peek, wish),
     )
 
 
@@ -159,6 +162,28 @@ async def _left_behind(peek: Peek, wish: Submission) -> tuple[Trace, ...]:
         return ()
     documents = (one.sha256 for one in wish.details.evidence)
     return traces_of(wish.customer, wish.partner_id, documents, DEAL_RULES.read(version.body))
+
+
+async def _exclusives(peek: Peek, wish: Submission) -> tuple[Exclusive, ...] | LeftOut:
+    """What others alone are authorised for of what is asked for, where the rules in force look for that."""
+    version = (await peek(Rules.at(wish.programme))).in_force(wish.now)
+    rules = DEAL_RULES.read(version.body) if version else None
+    if rules is None or not rules.exclusive_territories:
+        return LEFT_OUT
+    role = wish.role or (await peek(Partners.at(wish.partner_id))).first_role
+    place = wish.customer.place(wish.scope)
+    reach = Reach(products=wish.products, role=role, deal_type=wish.deal_type, place=place)
+    names = sorted({name for line in wish.products for name in names_of(line)})
+    noted = await peek.all([ExclusiveGrants.at(name) for name in names])
+    others = sorted({one for partners in noted for one in partners} - {wish.partner_id})
+    known = zip(others, await peek.all([Partners.at(one) for one in others]), strict=True)
+    apart = ((one, facts.stands) for one, facts in known if facts.survivor_id != wish.partner_id)
+    met = ((one, stands.exclusive_for(reach, day_in(rules.zone, wish.now))) for one, stands in apart)
+    return tuple(
+        Exclusive(authorisation_id=it.authorisation_id, partner_id=one, event_id=it.event_id, position=it.position)
+        for one, it in met
+        if it
+    )
 
 
 async def _lost(peek: Peek, wish: Submission, traces: Iterable[Trace]) -> tuple[RegistrationId, ...]:

@@ -1,14 +1,16 @@
 """What is known of a partner and of earlier registrations when a deal is screened: copied facts, each with its source."""
 
-from chassis.event import frozen
+from chassis.event import LEFT_OUT, LeftOut, frozen
 from contracts.values import AccountId, RegistrationId
+from services.registration.domain.partner_standing import Exclusive
 
 
 @frozen
 class Background:
     """`tiers` with the event that told of the last; results of the year; deals and accounts that ask for a look.
 
-    `lost` are the partner's own deals that were rejected or revoked and that asked in another country or role.
+    `lost` are the partner's own deals that were rejected or revoked and that asked in another country or role,
+    `exclusives` what others may sell there alone.
     """
 
     tiers: tuple[str, ...] = ()
@@ -19,3 +21,4 @@ class Background:
     look_alikes: tuple[AccountId, ...] = ()
     same_documents: tuple[RegistrationId, ...] = ()
     lost: tuple[RegistrationId, ...] = ()
+    exclusives: tuple[Exclusive, ...] | LeftOut = LEFT_OUT

@@ -17,6 +17,7 @@ from services.registration.domain.capacity import SlotsSeen
 from services.registration.domain.customer import Customer
 from services.registration.domain.deal_events import Details, Evidence
 from services.registration.domain.matching import Candidate, IndexSeen
+from services.registration.domain.partner_standing import Exclusive
 from services.registration.domain.trace import Trace
 
 REPLACED = "replaced"
@@ -64,6 +65,7 @@ class RegisterDeal:
     members were seen; `index` is what named the candidates. `in_normal_form` is that of its `Reach`,
     `unsaid` are the fields that hold a default since nobody said them; where it replaces a deal, `one_with` are those
     that its partner absorbed. `in_full`: others hear all of it that is not personal.
+    `exclusives` are authorisations of others that the rules have looked for.
     """
 
     registration_id: RegistrationId
@@ -96,6 +98,7 @@ class RegisterDeal:
     unsaid: tuple[str, ...] | LeftOut = LEFT_OUT
     one_with: tuple[PartnerId, ...] | LeftOut = LEFT_OUT
     in_full: bool | LeftOut = LEFT_OUT
+    exclusives: tuple[Exclusive, ...] | LeftOut = LEFT_OUT
 
     @property
     def gives_way(self) -> tuple[GivesWay, ...]:

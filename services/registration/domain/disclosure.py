@@ -13,7 +13,7 @@ from chassis.rulebook import Decision
 OWN_INPUTS = frozenset(
     (
         *("partner", "role", "minimum", "tender", "product", "identity", "territory", "capacity"),
-        *("win_rate", "asked"),
+        *("win_rate", "asked", "agreement", "authorisation"),
     )
 )
 """Checks on the partner's own submission; the others look at rivals and at other customers."""

@@ -290,7 +290,7 @@ def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Ar
         amount=deal.now_details.amount,
         tender=deal.now_details.tender,
         known=account.known,
-        partner=partner.for_open_deals,
+        partner=partner.for_open_deals.about(deal.first.reach.products),
         accounts=_on_accounts(wish, deal, claims),
         candidates=candidates,
         nearby=_near(wish.candidates, nearby, candidates),

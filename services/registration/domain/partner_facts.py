@@ -5,7 +5,8 @@ from typing import assert_never
 
 from chassis.decider import Decider
 from chassis.event import LEFT_OUT, LeftOut, command, event, frozen, replace
-from contracts.values import PartnerId
+from contracts.values import PartnerId, ProductLine
+from services.registration.domain.partner_standing import Standing, StandingNews
 
 NEW_BUSINESS = "new_business"
 
@@ -39,8 +40,9 @@ class Certified:
 class PartnerFacts:
     """One partner as of a revision in onboarding, with the event that said so. Revision 0: not heard of yet.
 
-    `certified` is left out of what is stored until somebody is, `last_business_day` until the partner leaves, and
-    `survivor_id` while it stands for itself: a screening of before stays as it was, byte for byte.
+    `certified` is left out of what is stored until somebody is, `last_business_day` until the partner leaves,
+    `survivor_id` while it stands for itself, and `standing` until something is signed or granted: a screening of before
+    stays as it was, byte for byte.
     """
 
     revision: int = 0
@@ -52,6 +54,16 @@ class PartnerFacts:
     certified: tuple[Certified, ...] | LeftOut = LEFT_OUT
     last_business_day: date | LeftOut = LEFT_OUT
     survivor_id: PartnerId | LeftOut = LEFT_OUT
+    standing: Standing | LeftOut = LEFT_OUT
+
+    def about(self, lines: tuple[ProductLine, ...]) -> "PartnerFacts":
+        """As far as a deal with these products may rest on them."""
+        return replace(self, standing=self.standing.about(lines)) if self.standing else self
+
+    @property
+    def stands(self) -> Standing:
+        """What it has signed and is authorised for; nothing where nothing was told."""
+        return self.standing or Standing()
 
     @property
     def for_open_deals(self) -> "PartnerFacts":
@@ -109,6 +121,13 @@ class CertifiedCountRecorded:
     recorded_at: datetime
 
 
+@event("registration.StandingRecorded.v1")
+class StandingRecorded:
+    partner_id: PartnerId
+    news: StandingNews
+    recorded_at: datetime
+
+
 @event("registration.PartnerFactsCarried.v1")
 class PartnerFactsCarried:
     """All that was known of the partner when its stream went on in another segment."""
@@ -116,13 +135,20 @@ class PartnerFactsCarried:
     facts: PartnerFacts
 
 
-PartnerFactsEvent = PartnerFactsRecorded | CertifiedCountRecorded | PartnerFactsCarried
+PartnerFactsEvent = PartnerFactsRecorded | CertifiedCountRecorded | StandingRecorded | PartnerFactsCarried
 
 
 @command("registration.RecordCertifiedCount.v1")
 class RecordCertifiedCount:
     partner_id: PartnerId
     certified: Certified
+    now: datetime
+
+
+@command("registration.RecordStanding.v1")
+class RecordStanding:
+    partner_id: PartnerId
+    news: StandingNews
     now: datetime
 
 
@@ -170,6 +196,13 @@ def record_certified_count(wish: RecordCertifiedCount, facts: PartnerFacts) -> l
     return [CertifiedCountRecorded(partner_id=wish.partner_id, certified=wish.certified, recorded_at=wish.now)]
 
 
+def record_standing(wish: RecordStanding, facts: PartnerFacts) -> list[StandingRecorded]:
+    """Keeps what is newer than what is known of that agreement or authorisation; older news change nothing."""
+    if not wish.news.is_new(facts.stands):
+        return []
+    return [StandingRecorded(partner_id=wish.partner_id, news=wish.news, recorded_at=wish.now)]
+
+
 def evolve(facts: PartnerFacts, happened: PartnerFactsEvent) -> PartnerFacts:
     match happened:
         case PartnerFactsRecorded():
@@ -177,6 +210,8 @@ def evolve(facts: PartnerFacts, happened: PartnerFactsEvent) -> PartnerFacts:
         case CertifiedCountRecorded(certified=news):
             others = (one for one in facts.certified or () if one.certification != news.certification)
             return replace(facts, certified=tuple(sorted((*others, news), key=lambda one: one.certification)))
+        case StandingRecorded(news=told):
+            return replace(facts, standing=told.on_top_of(facts.stands))
         case PartnerFactsCarried(facts=carried):
             return carried
         case _:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import field, fields
-from datetime import date, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -57,6 +57,7 @@ WATCHES = LOOK, DOCUMENT, ASKED = "look", "document", "asked"
 WRITTEN_ANEW = {"watch_for": list(WATCHES), "any_spelling": True}
 """What deal rules that are written now say where their author says nothing."""
 CLOSED_LEAST = 10
+AGREEMENTS = ("nda", "partner", "distribution", "referral", "data_processing", "funds", "terms")
 PERCENTS = {"probable_percent": (85, 100), "possible_percent": (70, 100)}
 
 
@@ -225,6 +226,8 @@ class DealRules:
     No territories (`DE`, `US-CA`): every country. `capacity` is how many deals of one partner may be open at once; a
     partner's tier may have another one. `watch_for` is what registrations leave a trace of, so that a person may look.
     `any_spelling`: a family is the same however it is written. Rules of older releases name neither, and are without.
+    `agreements` are the kinds that a partner must have in force, with `authorisation` it registers only what it is
+    authorised for, and with `exclusive_territories` a person looks at what another partner alone is authorised for.
     """
 
     zone: str = "UTC"
@@ -250,6 +253,9 @@ class DealRules:
     watch_for: tuple[str, ...] = ()
     any_spelling: bool = False
     certifications: tuple[CertificationNeed, ...] = ()
+    agreements: tuple[str, ...] = ()
+    authorisation: bool = False
+    exclusive_territories: bool = False
     approval: tuple[Step, ...] = (Step(),)
     amended_up_percent: int = 25
     clock: Clock = field(default_factory=Clock)
@@ -319,6 +325,7 @@ def _limits(rules: DealRules, optional: tuple[str, ...]) -> Iterator[tuple[bool,
     tiers = [one.tier for one in rules.tier_capacities]
     yield len(set(tiers)) == len(tiers), "one capacity a tier"
     yield all(one.count > 0 for one in rules.certifications), "a certification is needed of one person at least"
+    yield set(rules.agreements) <= set(AGREEMENTS), f"agreements are some of {', '.join(AGREEMENTS)}"
     yield set(rules.watch_for) <= set(WATCHES), f"watched for is any of {', '.join(WATCHES)}"
     yield 0 <= (rules.auto_approval.win_percent or 0) <= WHOLE_PERCENT, "win_percent lies between 0 and 100"
     yield rules.auto_approval.closed_least >= 1, "closed_least is one deal at least"
@@ -379,6 +386,11 @@ def _senseless(rules: DealRules) -> Iterator[tuple[bool, str]]:
         yield bool(_TERRITORY.fullmatch(place)), f"{place}: a territory is a country or a part of it (DE, US-CA)"
     least = protection.inactive_days or DAYS_MAX + 1
     yield protection.warn_days < least, "a warning comes fewer days before the end than inactive_days"
+
+
+def day_in(zone: str, instant: datetime) -> date:
+    """The day of an instant in a zone."""
+    return instant.astimezone(ZoneInfo(zone)).date()
 
 
 def is_zone(name: str) -> bool:

@@ -31,6 +31,7 @@ from services.registration.domain.rules import (
     AutoApproval,
     CertificationNeed,
     DealRules,
+    day_in,
     faults,
     faults_before,
     faults_of_new,
@@ -96,6 +97,10 @@ class Check(Light, frozen=True, kw_only=True):
     threshold: Any = None
     event_id: str | None = None
     position: int | None = None
+
+    def told_by(self, event_id: str, position: int) -> "Check":
+        """The same question with the event that answers it."""
+        return Check(name=self.name, value=self.value, threshold=self.threshold, event_id=event_id, position=position)
 
     def says(self, code: str, text: str, pull: str = APPROVE) -> "Check":
         """The same question with what came of it."""
@@ -260,6 +265,11 @@ def _checks(
         yield check(facts, rules)
     if rules.competitors:
         yield _competitor(facts, rules)
+    yield from _agreed(facts, rules)
+    if rules.authorisation:
+        yield _authorised(facts, rules)
+    if rules.exclusive_territories:
+        yield _exclusive(facts, rules)
     yield from _certified(facts, rules)
     yield from _watched(facts, rules)
     yield _rivals(facts, rules, conflicts)
@@ -365,6 +375,40 @@ def _competitor(facts: Facts, rules: DealRules) -> Check:
     if facts.competitor is None:
         return seen
     return seen.says("competitor", "This customer competes with the vendor.", REVIEW)
+
+
+def _agreed(facts: Facts, rules: DealRules) -> Iterator[Check]:
+    """One check a kind of agreement that the partner must have in force."""
+    for kind in rules.agreements:
+        told = facts.partner.stands.bound_by(kind, day_in(rules.zone, facts.now))
+        known = Check(name="agreement", value=told.version if told else None, threshold=kind)
+        seen = known.told_by(told.event_id, told.position) if told else known
+        text = "An agreement that the programme asks for is not in force with the partner."
+        yield seen if told else seen.says("agreement-missing", text, REJECT)
+
+
+def _authorised(facts: Facts, rules: DealRules) -> Check:
+    """Every product of the deal is one that the partner is authorised for, in this role and place."""
+    reach, today = facts.mine.reach, day_in(rules.zone, facts.now)
+    found = {line: facts.partner.stands.authorised_for(line, reach, today) for line in reach.products}
+    lacking = [line.sku or line.family for line, grant in found.items() if grant is None]
+    last = max((one for one in found.values() if one), key=lambda one: one.position, default=None)
+    known = Check(name="authorisation", value=lacking)
+    seen = known.told_by(last.event_id, last.position) if last else known
+    if not lacking:
+        return seen
+    return seen.says("not-authorised", "The partner is not authorised for a product, in this role and place.", REJECT)
+
+
+def _exclusive(facts: Facts, _: DealRules) -> Check:
+    """Nobody else is authorised for the products here alone."""
+    met = facts.background.exclusives or ()
+    last = max(met, key=lambda one: one.position, default=None)
+    known = Check(name="exclusive_territory", value=[one.authorisation_id for one in met])
+    if last is None:
+        return known
+    seen = known.told_by(last.event_id, last.position)
+    return seen.says("exclusive-territory", "Another partner alone is authorised for a product here.", REVIEW)
 
 
 def _certified(facts: Facts, rules: DealRules) -> Iterator[Check]:

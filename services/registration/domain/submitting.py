@@ -239,7 +239,7 @@ def facts_of(
         amount=wish.details.amount,
         tender=wish.details.tender,
         known=account.known or (not account.opened and bool(_free(wish.keys))),
-        partner=partner,
+        partner=partner.about(mine.reach.products),
         accounts=tuple(
             OnAccount(account_id=a, live=(*state.live, mine), incumbents=state.incumbents)
             for a, state in zip(wish.accounts, claims, strict=True)
@@ -266,6 +266,7 @@ def background_of(wish: RegisterDeal, tiers: Tiers, record: TrackRecord, traces:
         look_alikes=look_alikes(wish.traces, traces, wish.accounts),
         same_documents=same_documents(wish.traces, traces, wish.partner_id),
         lost=wish.lost,
+        exclusives=wish.exclusives,
     )
 
 
