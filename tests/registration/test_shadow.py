@@ -8,9 +8,16 @@ from typing import Any
 import orjson
 import pytest
 
+from chassis.event import LEFT_OUT, Actor
+from chassis.execution import Executor, Order
 from chassis.shadow_api import ShadowBody, asked_for
 from chassis.shadow_spread import Spread
+from chassis.store.port import Recorded
+from chassis.verify import verify_decisions
+from contracts.values import AccountId, RegistrationId
 from services.registration.app import BLUEPRINT
+from services.registration.domain.deal_commands import MergeDuplicate
+from services.registration.domain.deal_events import DealWithdrawn
 from tests.registration.service import ADMIN, DESK, OTHER_ADMIN, TENANT, Running, activated, seller, started
 
 RULES = {"minimums": [{"amount": "1000.00", "currency": "EUR"}]}
@@ -111,6 +118,71 @@ async def test_processes_of_its_own_report_what_the_service_reports(history: Run
     alone = await service.shadow_runs.report(asked, lambda *_: None)
     assert alone.changed > 0
     assert orjson.dumps(apart.as_json()) == orjson.dumps(alone.as_json())
+
+
+@pytest.fixture
+async def merged_before(tmp_path: Path) -> AsyncIterator[Running]:
+    """Two deals of North were one, as the first evaluator wrote it down, and South waited; then North's went on."""
+    async with started(tmp_path) as asked:
+        await asked.publish_rules(**RULES)
+        for partner in ("north", "south"):
+            await asked.hear(activated(partner))
+        gone, stays = [await asked.register("north", products=[{"sku": sku}]) for sku in ("100", "200")]
+        rival = await asked.register("south", products=[{"sku": "100"}, {"sku": "200"}])
+        merged = MergeDuplicate(
+            registration_id=RegistrationId(gone["registration_id"]),
+            accounts=(AccountId(gone["account_id"]),),
+            into=RegistrationId(stays["registration_id"]),
+            into_accounts=(AccountId(stays["account_id"]),),
+            by="desk-1",
+            now=asked.clock.now(),
+        )
+        service = asked.service
+        first = [one for one in service.application.executor.every_handles if one.evaluator == 1]
+        desk = Actor(kind="vendor", subject="desk-1")
+        order = Order(command_id="merged-before", tenant=TENANT, actor=desk, correlation_id="merged-before")
+        (await Executor(service.store, first, asked.clock).run(order, merged)).made()
+        await asked.settle()
+        await asked.post(DESK, f"/deals/{stays['registration_id']}/approve")
+        more = {"amount": {"amount": "12000.00", "currency": "EUR"}}
+        await asked.post(seller("north"), f"/deals/{stays['registration_id']}/amend", more)
+        await asked.post(seller("north"), f"/deals/{stays['registration_id']}/withdraw")
+        await asked.until(rival["registration_id"], "in_review")
+        yield asked
+
+
+@pytest.mark.parametrize("mode", ["recorded", "full"])
+async def test_a_duplicate_that_was_merged_before_others_heard_into_which_deal_runs_again_to_the_same(
+    merged_before: Running, mode: str
+) -> None:
+    """Today's evaluator writes more of it down: no difference of the rules, and nothing that follows differs by it."""
+    run = await shadow(merged_before, version=1, mode=mode)
+
+    report = run["report"]
+    assert (run["status"], report["changed"], report["rows"]) == ("ready", 0, [])
+    assert report["decided"] == 8, "three registrations, then merged, approved, amended, withdrawn, promoted"
+    assert [one for one in report["outcomes"] if one["old"] != one["new"]] == []
+    assert [one for one in report["counts"] if one["old"] != one["new"]] == []
+    assert {(one["what"], one["of"]): one["new"] for one in report["counts"]} == {
+        ("approved", "north"): 1,
+        ("asked", "deal_desk"): 3,
+        ("waiting", "south"): 1,
+    }
+
+
+async def test_verify_proves_a_duplicate_that_was_merged_before_by_the_evaluator_of_then(
+    merged_before: Running,
+) -> None:
+    service = merged_before.service
+    [merged] = [one for one in await service.store.feed(0, 1_000) if one.command_id == "merged-before" and at_deal(one)]
+
+    found = await verify_decisions(service.store, service.application.executor.every_handles)
+
+    assert (found.differences, merged.evaluator, merged.event.told_into) == ((), 1, LEFT_OUT)
+
+
+def at_deal(one: Recorded) -> bool:
+    return isinstance(one.event, DealWithdrawn)
 
 
 async def test_rules_that_name_holidays_are_tried_as_they_would_be_published(history: Running) -> None:
