@@ -21,7 +21,6 @@ from services.registration.domain.deal import Deals, Status
 from services.registration.domain.deal_commands import EndProtection, QueueDeal, WithdrawDeal
 from services.registration.domain.dispute import DisputeOpened, Disputes, DisputeWithdrawn
 from services.registration.domain.grouping import (
-    MEMBERS_MAX,
     EdgeLoop,
     GroupTooLarge,
     HasParent,
@@ -287,7 +286,7 @@ async def test_edges_that_cannot_be_are_refused() -> None:
 
 
 async def test_a_group_has_a_hundred_members_at_most() -> None:
-    many = [AccountId(f"account-{number}") for number in range(MEMBERS_MAX + 1)]
+    many = [AccountId(f"account-{number}") for number in range(101)]
     town = await town_of(HEAD, *many)
     for one in many[:-1]:
         await link(town, one, HEAD)
@@ -295,7 +294,7 @@ async def test_a_group_has_a_hundred_members_at_most() -> None:
     with pytest.raises(GroupTooLarge):
         await link(town, many[-1], HEAD)
     assert await register(town, "a", "p-1", many[0], "group") == "in_review"
-    assert sum(line(town, one) == {"a": PENDING} for one in (HEAD, *many)) == MEMBERS_MAX + 1
+    assert sum(line(town, one) == {"a": PENDING} for one in (HEAD, *many)) == 101
 
 
 def test_what_is_below_an_account_is_found_through_its_edges() -> None:

@@ -83,6 +83,15 @@ async def test_a_cell_of_another_form_is_told_what_its_column_means(registration
     } == {one["column"]: one["text"] for one in found["remarks"]}
 
 
+@pytest.mark.parametrize(("more", "status"), [(0, 422), (1, 413)])
+async def test_a_file_of_more_than_twenty_mebibytes_is_not_even_read(
+    registration: Running, more: int, status: int
+) -> None:
+    one_line = b"x" * (20 * 1024 * 1024 + more)
+
+    assert (await registration.upload(P1, one_line)).status_code == status
+
+
 async def test_a_field_that_there_is_not_and_one_that_is_needed_are_told_in_words_for_people(
     registration: Running,
 ) -> None:

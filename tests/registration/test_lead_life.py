@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -37,7 +38,7 @@ from services.registration.domain.rotation import Rotations, identity
 from services.registration.domain.routing import Taker
 from services.registration.projections import lead_due
 from services.registration.projections.lead_figures import LEAD_FIGURES
-from services.registration.projections.lead_takers import LEAD_TAKERS
+from services.registration.projections.lead_takers import LEAD_TAKERS, shares
 from services.registration.projections.leads import LEADS, for_partner
 from services.registration.reactions import DEADLINES
 from tests.registration.deals import NOW, Town, decided_again, rules
@@ -254,6 +255,19 @@ def test_figures_count_what_came_of_leads() -> None:
         "lapsed": 0,
         "converted": 1,
     }
+
+
+@pytest.mark.parametrize(("offered", "flag"), [((65, 35), False), ((66, 34), True)])
+def test_a_partner_with_more_than_three_sigma_off_its_promised_share_is_flagged(
+    offered: tuple[int, int], *, flag: bool
+) -> None:
+    """Of a hundred leads over two equal weights fifty are promised, and sigma is five."""
+    rows = [
+        {"partner_id": f"p-{n}", "open": True, "offered": count, "accepted": 0, "declined": 0, "converted": 0}
+        for n, count in enumerate(offered)
+    ]
+
+    assert [one["flag"] for one in shares(rows, {"p-0": 3, "p-1": 3})] == [flag, flag]
 
 
 def test_the_minutes_to_an_answer_are_told() -> None:
