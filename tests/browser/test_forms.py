@@ -228,6 +228,19 @@ def test_a_page_that_lags_behind_what_its_reader_did_asks_again_by_itself(
     expect(page.locator("#board").get_by_role("link", name=wanted.name)).to_be_visible()
 
 
+def test_a_page_without_live_parts_that_lags_behind_what_its_reader_did_asks_again_too(
+    browse: Browse, system: Running
+) -> None:
+    page = browse("ada")
+    go(page, "/settings?done=revoked&at=gateway=999999999")
+    said = page.get_by_role("status").filter(has_text="revoked")
+    expect(said).to_be_visible()
+    key = {"name": "Weekly figures", "scopes": ["registration:read"], "days": 30}
+    system.who("ada").post("/v1/clients", key)
+    expect(page.get_by_role("cell", name=key["name"], exact=True)).to_be_visible()
+    expect(said).to_be_visible()
+
+
 def test_a_stream_that_is_refused_is_asked_for_again(browse: Browse, system: Running) -> None:
     page = browse("dora")
     refusals = [429, 503]

@@ -9,7 +9,7 @@
   const byId = (id) => document.getElementById(id);
 
   // An address that says "done" or "at" is about the page as it was opened.
-  const address = new URL(location.href);
+  const opened = location.href, address = new URL(opened);
   const done = address.searchParams.get("at") || "";
   if (address.searchParams.has("done") || address.searchParams.has("at")) {
     address.searchParams.delete("done");
@@ -144,6 +144,16 @@
       waiting.timer = setTimeout(flush, PAUSE_MS);
     }
   }
+
+  // A page without live parts that lags behind what the reader has just done is asked for whole, as it was opened.
+  const again = async (times) => {
+    const page = await fetched(opened).catch(() => null), main = byId("main");
+    if (page && !page.querySelector('meta[name="entente-now"]')) return;
+    const typing = busy(main);
+    if (page && !typing) swap(main, page.getElementById("main"));
+    if (!page || typing || page.querySelector('meta[name="entente-late"]')) setTimeout(again, pause(times), times + 1);
+  };
+  if (done && document.querySelector('meta[name="entente-late"]') && !document.querySelector("[data-live]")) again(0);
 
   // A registration is checked while it is typed; an answer that comes late is not shown.
   for (const form of document.querySelectorAll("form[data-preview]")) {
