@@ -10,6 +10,7 @@ from chassis.asgi import Answer, body_of, request_scope
 from chassis.event import UnknownType
 from tests.scenarios.browser import HOST
 from tests.scenarios.system import System
+from tests.scenarios.test_money_pages import portal_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -85,3 +86,15 @@ async def test_a_form_that_met_what_is_away_is_not_sent_again_by_itself(it: Syst
     assert answer.status == 503
     assert b"what you sent is done once at most" in answer.body
     assert "refresh" not in answer.headers
+
+
+@pytest.mark.parametrize("name", ["%00", "x" * 65])
+async def test_a_page_of_what_can_have_no_such_name_says_that_there_is_none(it: System, name: str) -> None:
+    """The service refuses the name itself: nothing is away, and no page stands on an empty answer."""
+    pages = {
+        "northwind": (f"/deals/{name}", f"/deals/{name}/replace", f"/mails/{name}", f"/leads/{name}"),
+        "dora": (f"/customers/{name}", f"/desk/{name}", f"/mails/{name}", f"/leads/{name}"),
+    }
+    for who, paths in pages.items():
+        async with portal_of(it, await it.who(who)) as client:
+            assert {path: (await client.get(path)).status_code for path in paths} == dict.fromkeys(paths, 404)

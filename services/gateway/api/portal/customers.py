@@ -68,7 +68,7 @@ async def _shown(here: Visit, account_id: str, refusal: Refusal | None = None, s
         here.ask("registration", "/deals", account_id=account_id, limit=50),
         here.ask("onboarding", "/partners", status="active", limit=PARTNERS_MAX),
     )
-    if account.status == NotFound.status:
+    if account.missing:
         raise NotFound
     deals = {deal["registration_id"]: deal for deal in others.items}
     related, merged = await asyncio.gather(_related(here, account.one), _merged(here, account.one))

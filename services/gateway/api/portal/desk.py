@@ -57,7 +57,7 @@ async def review_page(here: Visit, registration_id: str, refusal: Refusal | None
         here.ask("registration", f"/deals/{registration_id}"),
         here.ask("registration", f"/deals/{registration_id}/conflicts"),
     )
-    if doc.status == NotFound.status:
+    if doc.missing:
         raise NotFound
     rivals = conflicts.one.get("rivals", [])
     account_id = doc.one.get("board", {}).get("account_id") if doc.ok else None

@@ -136,7 +136,7 @@ async def lead(lead_id: str, here: Here) -> Response:
 async def _lead_page(here: Visit, lead_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
     _readers_only(here)
     found = await here.ask(SERVICE, f"/leads/{lead_id}")
-    if found.status == NotFound.status:
+    if found.missing:
         raise NotFound
     deciding = here.vendor and here.may("registration.AssignLead")
     partners = await here.ask("onboarding", "/partners", status="active", limit=200) if deciding else NOTHING

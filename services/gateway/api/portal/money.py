@@ -188,7 +188,7 @@ async def live_statement(partner_id: str, here: Here) -> Response:
     query = here.request.query_params
     asked = {"payee_id": query.get("payee_id") or None, "currency": query.get("currency") or here.tenancy.currency}
     found = await here.ask("incentives", "/statements/live", partner_id=partner_id, **asked)
-    if not found.ok and not found.down:
+    if found.missing:
         raise NotFound
     statement = found.one
     names, deals = await asyncio.gather(here.names({partner_id}), _deals_of(here, statement))

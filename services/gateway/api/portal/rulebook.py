@@ -32,7 +32,7 @@ async def _shown(
     if service not in SERVICES:
         raise NotFound
     book = await here.ask(service, f"/rulebooks/{rulebook_id}")
-    if book.status == NotFound.status:
+    if book.missing:
         raise NotFound
     versions = newest_first(book.one.get("versions", []), here)
     draft = open_draft(book.one)

@@ -79,6 +79,11 @@ class Part:
         return self.status >= 500  # noqa: PLR2004  the first HTTP status of a fault on our side
 
     @property
+    def missing(self) -> bool:
+        """There is no such thing, or none for this visitor: also where its name is none that the service could give."""
+        return not self.ok and not self.down
+
+    @property
     def items(self) -> list[dict[str, Any]]:
         """The rows of a list; none where there is no answer."""
         found = self.body.get("items", []) if self.ok and isinstance(self.body, dict) else []
@@ -248,7 +253,7 @@ class Visit:
     async def ask_one(self, service: str, path: str, **query: Any) -> Part:
         """What a page is about; while the service is away, its panel says so. Raises NotFound for nobody's or another's."""
         found = await self.ask(service, path, **query)
-        if not found.ok and not found.down:
+        if found.missing:
             raise NotFound
         return found
 
