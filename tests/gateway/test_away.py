@@ -11,7 +11,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from services.gateway.adapters.upstreams import Upstreams
-from tests.scenarios.system import System, until
+from tests.scenarios.system import System, done, until
 from tests.scenarios.test_money_pages import portal_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -180,6 +180,24 @@ class Plain:
     async def get(self, path: str, who: Any) -> int:
         async with portal_of(self.it, who) as page:
             return int((await page.get(path)).status_code)
+
+
+async def test_a_deal_is_shown_without_the_explanation_that_cannot_be_had(it: System) -> None:
+    nora = await it.who("northwind")
+    body = {
+        "customer": {"name": "Quarzwerk GmbH", "country": "DE", "website": "quarzwerk-away.de"},
+        "products": [{"family": "platform"}],
+        "amount": {"amount": "20000.00", "currency": "EUR"},
+        "close_on": "2031-05-01",
+    }
+    deal = done(await nora.post("/v1/registration/deals", body, key="away-deal"), 201)["registration_id"]
+    await it.settle()
+    async with portal_of(it, nora) as page:
+        with away(it, "GET registration/why/.*"):
+            answer = await page.get(f"/deals/{deal}")
+    assert answer.status_code == 200
+    assert "Quarzwerk GmbH" in answer.text
+    assert A_PART in answer.text
 
 
 async def test_who_may_what_is_told_of_every_service_or_not_at_all(it: System) -> None:

@@ -178,6 +178,13 @@ def test_a_late_refund_takes_nothing_but_a_correction_does():
     assert world.standing() == [("o1", 1, "p1", "plan-a", D("10.00"), D("5.00"))]
 
 
+@pytest.mark.parametrize(("day", "taken"), [(date(2026, 6, 14), ["4.00"]), (date(2026, 6, 15), [])])
+def test_where_a_plan_names_no_ageing_a_refund_counts_whole_to_day_90_and_not_on_day_91(day, taken):
+    """Earned on 16 March: the ninetieth day after it is 14 June."""
+    world = World(book(plan())).tell(win("100.00"), credit(), reversal("x", "40.00", occurred_on=day))
+    assert [str(one.amount.amount) for one in world.of(PayoutReversed)] == taken
+
+
 def test_a_win_after_its_reversal_keeps_both_facts_visible():
     world = World(book(plan())).tell(reversal("x", "50.00"), credit(), win("100.00"))
     assert [type(happened).__name__ for happened in world.events[-3:]] == [

@@ -35,9 +35,12 @@ from services.incentives.domain.two_people import FourEyes
 from tests.incentives.facts import NOW, World, book, credit, plan, win
 from tests.incentives.fund_facts import accepted, asked, claimed, eur, fund, funded, proof
 from tests.incentives.orders import Desk
+from tests.incentives.test_service import incentives
 from tests.incentives.test_tiers import rules
 
+__all__ = ["incentives"]
 D = Decimal
+TOLD = ("reason", "statement", "question")
 
 
 def test_done_when_1_the_defaults_are_those_of_the_page():
@@ -152,3 +155,12 @@ def test_a_batch_has_at_most_500_payments():
 )
 def test_a_refusal_has_the_name_and_the_status_of_the_page(refusal, slug, status):
     assert (refusal.slug, refusal.status) == (slug, status)
+
+
+async def test_a_reason_has_at_most_500_characters_wherever_one_is_asked_for(incentives):
+    """Whoever asks for a reason, a statement or a question bounds it so."""
+    schemas = incentives.service.api.openapi()["components"]["schemas"]
+    bodies = {name: one["properties"] for name, one in schemas.items() if name.endswith("Body") and "properties" in one}
+    told = {(name, field): body[field] for name, body in bodies.items() for field in TOLD if field in body}
+    assert len(told) > 15
+    assert {place: one.get("maxLength") for place, one in told.items()} == dict.fromkeys(told, 500)

@@ -211,6 +211,13 @@ def test_a_sale_in_another_currency_is_rated_at_the_recorded_rate_of_the_credite
     assert line.derivation.exchange.rate == rates[1]
 
 
+def test_a_rate_of_seven_days_ago_still_holds():
+    world = World(book(plan(currency="USD")), rates=(euros("1.10", on=date(2026, 3, 9)),)).tell(
+        win("1000.00"), credit()
+    )
+    assert (len(world.of(FactQuarantined)), paid(world)) == (0, [D("110.00")])
+
+
 def test_a_rate_older_than_a_week_quarantines_until_it_is_resolved():
     old = (euros("1.10", on=date(2026, 3, 8)),)
     world = World(book(plan(currency="USD")), rates=old).tell(win("1000.00"), credit())

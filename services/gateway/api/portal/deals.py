@@ -266,7 +266,7 @@ async def _why(here: Visit, told: list[dict[str, Any]]) -> dict[str, Any] | None
     try:
         return await explanation(here, event_id, query.get("service", "")) if event_id else None
     except Unavailable:  # the rest of the page is good: it says that a part is away
-        here.away.add(event_id)
+        here.away.update(entry["source"] for entry in told if entry["event_id"] == event_id)
         return None
 
 
