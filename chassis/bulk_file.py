@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from xml.etree.ElementTree import ParseError
 
 import orjson
@@ -28,8 +28,8 @@ COLUMNS_MAX = 100
 UNPACKED_BYTES_MAX = 50 << 20
 """What a workbook may come to unpacked; a part never unpacks to more than its entry in the archive says."""
 PARTS_MAX = 1_000
-SHEET_ROWS_MAX = 100_000
-"""Rows of a sheet that are looked at, the empty ones too."""
+LOOKED_AT_MAX = 100_000
+"""Rows of a file that are looked at, the empty ones too."""
 DAMAGE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError, OSError, RuntimeError)
 """In what a damaged workbook ends the library, by the part that is damaged."""
 CSV, LINES, JSON, XLSX = "csv", "ndjson", "json", "xlsx"
@@ -42,6 +42,7 @@ MEDIA_TYPES = {
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": XLSX,
 }
 HEADER_ROW = 1
+T = TypeVar("T")
 
 
 class FileUnreadable(Problem):
@@ -127,7 +128,7 @@ def _judged(row: Row) -> Row:
 
 def _table(records: Iterable[Sequence[Any]]) -> Rows:
     """Rows by the names in the header; empty cells and empty rows count for nothing."""
-    lines = iter(records)
+    lines = _looked_at(records)
     columns = [_column(cell) for cell in next(lines, ())]
     while columns and not columns[-1]:
         columns.pop()
@@ -138,6 +139,14 @@ def _table(records: Iterable[Sequence[Any]]) -> Rows:
         raise FileUnreadable(f"two columns are called {twice}", column=twice)
     made = (_named(columns, cells, row) for row, cells in enumerate(lines, HEADER_ROW + 1))
     return Rows(list(_bounded(one for one in made if one)), tuple(columns))
+
+
+def _looked_at(rows: Iterable[T]) -> Iterator[T]:
+    """The rows, as long as they are not too many with those that are empty."""
+    for count, row in enumerate(rows, 1):
+        if count > LOOKED_AT_MAX:
+            raise TooManyRows("the file goes on for more than 100,000 rows: delete the empty ones")
+        yield row
 
 
 def _column(cell: Any) -> str:
@@ -193,7 +202,7 @@ def _csv(content: bytes) -> Rows:
 
 
 def _lines(content: bytes) -> Rows:
-    numbered = enumerate(content.split(b"\n"), 1)
+    numbered = _looked_at(enumerate(io.BytesIO(content), 1))
     return Rows(list(_bounded(_line(row, line) for row, line in numbered if line.strip())))
 
 
@@ -232,16 +241,11 @@ def _xlsx(content: bytes) -> Rows:
         sheet = book.worksheets[0]
         sheet.reset_dimensions()  # what a workbook says of its own size is not believed
         # One column more than a table may have, so that too many are seen and no more are read.
-        return _table(_sheet(sheet.iter_rows(max_col=COLUMNS_MAX + 1)))
+        return _table([_cell(one) for one in cells] for cells in sheet.iter_rows(max_col=COLUMNS_MAX + 1))
     except (*DAMAGE, ParseError, zipfile.BadZipFile, zlib.error) as error:
         raise FileUnreadable("the workbook is damaged") from error
 
 
-def _sheet(found: Iterable[Sequence[Any]]) -> Iterator[list[Any]]:
-    for count, cells in enumerate(found, 1):
-        if count > SHEET_ROWS_MAX:
-            raise TooManyRows("the sheet goes on for more than 100,000 rows: delete the empty ones")
-        yield [_cell(one) for one in cells]
 
 
 def _cell(cell: Any) -> Any:

@@ -287,6 +287,14 @@ def test_ten_thousand_rows_are_taken_and_one_more_is_not(shape: str) -> None:
         read_rows(content(10_001), shape)
 
 
+@pytest.mark.parametrize("shape", ["csv", "ndjson"])
+def test_empty_rows_are_looked_at_up_to_a_hundred_thousand(shape: str) -> None:
+    row = {"csv": b"a\n1\n", "ndjson": b'{"a":1}\n'}[shape]
+    assert 1 == len(read_rows(row + b"\n" * 99_998, shape).rows)
+    with pytest.raises(TooManyRows, match="delete the empty ones"):
+        read_rows(row + b"\n" * (20 << 20), shape)
+
+
 def test_pieces_hold_a_hundred_rows_and_fewer_where_rows_are_long() -> None:
     short = [Row(row=n, values={"a": "x"}) for n in range(250)]
     assert [100, 100, 50] == [piece.count(b'"row"') for piece in split(short)]
