@@ -246,8 +246,6 @@ def _xlsx(content: bytes) -> Rows:
         raise FileUnreadable("the workbook is damaged") from error
 
 
-
-
 def _cell(cell: Any) -> Any:
     return Formula() if cell.data_type == "f" else cell.value
 
