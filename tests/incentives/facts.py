@@ -1,5 +1,6 @@
 """Plans, wins, credits and reversals as tests write them: short, in euros, in March 2026."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,7 +18,7 @@ from services.incentives.domain.budget import (
     allocate_units,
 )
 from services.incentives.domain.dues import Known
-from services.incentives.domain.exchange import InBooks
+from services.incentives.domain.exchange import InBooks, Rate
 from services.incentives.domain.journal import NO_JOURNAL
 from services.incentives.domain.meter import (
     CloseWindow,
@@ -142,6 +143,8 @@ class World:
     def __init__(self, *books: Rulebook, **known: Any) -> None:
         self.books = books
         self.known = known
+        self.rates_recorded: list[tuple[int, tuple[Rate, ...]]] = []
+        """Rates that came later, each with how many events there were before."""
         self.sales: dict[str, Sale] = {}
         self.meters: dict[str, Meter] = {}
         self.budgets: dict[str, Budget] = {}
@@ -161,6 +164,11 @@ class World:
         wish = AllocateUnits(budget_id=budget_id, ref="first", units=Decimal(units), by="adm", now=NOW)
         self.keep(self.budgets, Budgets, {budget_id: allocate_units(wish, Budgets.initial)})
         return self
+
+    def record_rates(self, rates: Iterable[Rate]) -> None:
+        """Rates from now on."""
+        self.rates_recorded.append((len(self.events), tuple(rates)))
+        self.known["rates"] = (*self.known["rates"], *self.rates_recorded[-1][1])
 
     def tell(self, *wishes: Any) -> "World":
         """Decides each fact in turn."""

@@ -1,13 +1,18 @@
 """What a partner's verifier says of a run of facts: its events as a proof names them, from the first one on."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from chassis.event import encode, plain
 from services.incentives.domain.books import BooksOpened, RatesRecorded
+from services.incentives.domain.exchange import Rate
 from services.incentives.domain.verifying import FORMAT, earnings
 from tests.incentives.facts import NOW, World
 from tests.incentives.fund_facts import Log
+
+AFTER_ALL = 1_000
+"""More than the versions of a stream: where it was told of a rate, all that came before at its position is known."""
 
 
 def proof_of(world: World) -> dict[str, Any]:
@@ -38,16 +43,29 @@ def proof_of(world: World) -> dict[str, Any]:
 
 
 def _books(world: World) -> list[dict[str, Any]]:
-    """The currency of the books and the rates, recorded before everything else."""
+    """The currency of the books and the rates: those that came later after the events that were before them."""
     currency, rates = world.known.get("books_currency"), world.known.get("rates", ())
     if currency is None:
         return []
+    first = len(rates) - sum(len(later) for _, later in world.rates_recorded)
     opened = BooksOpened(currency=currency, source_event_id="t", opened_at=NOW)
-    recorded = RatesRecorded(month="2026-03", source="ecb", rates=tuple(rates), recorded_by="fin-1", recorded_at=NOW)
+    told = [(0, opened), (0, _recorded(rates[:first]))]
+    told += [(position, _recorded(later)) for position, later in world.rates_recorded]
     return [
-        {"id": f"b{place}", "position": 0, "version": place, "stream": "books", "type": one.type, "data": plain(one)}
-        for place, one in enumerate((opened, recorded), 1)
+        {
+            "id": f"b{place}",
+            "position": position,
+            "version": AFTER_ALL + place,
+            "stream": "books",
+            "type": one.type,
+            "data": plain(one),
+        }
+        for place, (position, one) in enumerate(told, 1)
     ]
+
+
+def _recorded(rates: Sequence[Rate]) -> RatesRecorded:
+    return RatesRecorded(month="2026-03", source="ecb", rates=tuple(rates), recorded_by="fin-1", recorded_at=NOW)
 
 
 def proof_of_all(*happened: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import combinations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contracts.values import minor_unit, money
@@ -61,7 +61,7 @@ class Run:
         self.world.known["payees"] = {"p1": Payee(payout_currency=currency)}
 
     def record_rates(self):
-        self.world.known["rates"] += rates_of(self.day)
+        self.world.record_rates(rates_of(self.day))
 
     def sale(self, n, units):
         amount = f"{units * minor_unit(self.body['currency']):f}"
@@ -110,7 +110,7 @@ class Run:
     def end(self):
         """All rates of days on which something happened are recorded, what waited is resolved, and every hold is over."""
         for day in (*self.days, LAST):
-            self.world.known["rates"] += rates_of(day)
+            self.world.record_rates(rates_of(day))
         self.day = LAST
         self.resolve()
         self.clock()
@@ -141,6 +141,8 @@ TERMS = st.fixed_dictionaries(
     optional={"release": st.just(PARTS), "hold_days": st.sampled_from([0, 45])},
 )
 BOOKS = st.sampled_from([None, "EUR", "USD", "JPY"])
+LATE_RATE = [("pass_days", 0, 1), ("sale", 0, 299)]
+"""A sale is told on a day whose rates are recorded long after it: it stands in the books at those of the day before."""
 REBATE = {"kind": "rebate", "component": "rebate"}
 
 
@@ -194,6 +196,7 @@ def worth(meter, body):
 
 
 @given(TERMS, BOOKS, STEPS)
+@example({"currency": "EUR", "accumulate": "month", "semantics": "marginal"}, "USD", LATE_RATE)
 @settings(max_examples=60, deadline=None)
 def test_a_window_posts_what_it_is_worth_whatever_comes_late(terms, books, steps):
     body = plan(*BANDS, **terms)
