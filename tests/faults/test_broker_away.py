@@ -30,6 +30,7 @@ async def test_a_broker_killed_under_load_loses_nothing_and_holds_up_no_command(
             await load.set_clock(BEGINNING)
             async with asyncio.TaskGroup() as group:
                 group.create_task(load.run(LANES))
+                await load.register("northwind", "before")  # its partner is known by then: Kafka tells of it
                 await asyncio.sleep(2.0)
                 await asyncio.to_thread(broker.kill)
                 await answered_meanwhile(load)

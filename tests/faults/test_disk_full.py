@@ -21,6 +21,7 @@ async def test_commands_on_a_full_disk_are_told_to_come_again_and_room_heals_it(
             await load.set_clock(BEGINNING)
             async with asyncio.TaskGroup() as group:
                 group.create_task(load.run(LANES))
+                await load.register("northwind", "before")  # its partner is known by then
                 await asyncio.sleep(1.0)
                 await full_for_a_while(load)
                 await asyncio.sleep(1.0)
