@@ -258,7 +258,10 @@ async def test_the_rows_cannot_be_read_any_more_once_they_are_carried_out(regist
     await registration.seen(forgotten)
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(2_400)])])
+NIGHTLY = [pytest.mark.long, pytest.mark.nightly, pytest.mark.timeout(2_400)]
+
+
+@pytest.mark.parametrize("count", [40, pytest.param(10_000, marks=NIGHTLY)])
 async def test_done_when_12_ten_thousand_rows_imported_and_undone_leave_no_open_deal_or_slot(
     tmp_path: Path, count: int
 ) -> None:

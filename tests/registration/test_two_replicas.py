@@ -10,7 +10,7 @@ LONG = [pytest.mark.long, pytest.mark.timeout(3_000)]
 SIZES = [
     pytest.param(20, 4, id="short"),
     pytest.param(200, 5, id="200-approvals", marks=LONG),
-    pytest.param(8, 250, id="250-rounds", marks=LONG),
+    pytest.param(8, 250, id="250-rounds", marks=[*LONG, pytest.mark.nightly]),
 ]
 
 
