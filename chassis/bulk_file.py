@@ -145,7 +145,7 @@ def _looked_at(rows: Iterable[T]) -> Iterator[T]:
     """The rows, as long as they are not too many with those that are empty."""
     for count, row in enumerate(rows, 1):
         if count > LOOKED_AT_MAX:
-            raise TooManyRows("the file goes on for more than 100,000 rows: delete the empty ones")
+            raise TooManyRows(f"the file goes on for more than {LOOKED_AT_MAX:,} rows: delete the empty ones")
         yield row
 
 

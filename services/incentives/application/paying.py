@@ -87,7 +87,7 @@ async def _worths(
     if not foreign:
         return LEFT_OUT, LEFT_OUT
     start, end = between
-    [books] = sorted(foreign)[:1]
+    books = min(foreign)
     known = state.last is not None and state.last.closing_worth
     before = [] if known else await _journals(app, tenant, identity, (0, start))
     since = await _journals(app, tenant, identity, between) if start < end else []

@@ -269,7 +269,7 @@ def _checks(
     if rules.authorisation:
         yield _authorised(facts, rules)
     if rules.exclusive_territories:
-        yield _exclusive(facts, rules)
+        yield _exclusive(facts)
     yield from _certified(facts, rules)
     yield from _watched(facts, rules)
     yield _rivals(facts, rules, conflicts)
@@ -400,7 +400,7 @@ def _authorised(facts: Facts, rules: DealRules) -> Check:
     return seen.says("not-authorised", "The partner is not authorised for a product, in this role and place.", REJECT)
 
 
-def _exclusive(facts: Facts, _: DealRules) -> Check:
+def _exclusive(facts: Facts) -> Check:
     """Nobody else is authorised for the products here alone."""
     met = facts.background.exclusives or ()
     last = max(met, key=lambda one: one.position, default=None)
