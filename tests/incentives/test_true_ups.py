@@ -601,12 +601,13 @@ async def test_a_refund_that_comes_late_while_there_is_no_rate_is_known_at_once_
     assert line["reversed"]["amount"] == "100.00"
     [progress] = (await incentives.get(P1, "/progress"))["items"]
     assert (progress["measure"], progress["waits_for"]) == ("1000", "EUR/USD")
-    assert len(await attention(incentives)) == 1
+    told_before = await attention(incentives)
+    assert type(told_before[-1]) is AttentionRaised
     assert (await incentives.post(FINANCE, "/rates", {**rates, "on": "2026-04-20"})).status_code == 201
     page = await incentives.until(P1, "/lines?kind=true_up", lambda page: page["items"])
     assert [line["amount"]["amount"] for line in page["items"]] == ["50.00"]
     await incentives.rest()
-    assert [type(one) for one in await attention(incentives)] == [AttentionRaised, AttentionCleared]
+    assert [type(one) for one in (await attention(incentives))[len(told_before) :]] == [AttentionCleared]
     assert (await incentives.get(P1, "/progress"))["items"][0]["waits_for"] is None
     executor = incentives.service.application.executor
     assert (await verify_decisions(executor.store, executor.every_handles)).holds
