@@ -7,8 +7,9 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -36,13 +37,13 @@ def logs(postgres: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return postgres
 
 
-def ran(*command: str | Path, status: int = 0) -> str:
-    """What a command says."""
+def ran(*command: str | Path, dsn: str | None = None, status: int = 0) -> str:
+    """What a command says, which finds the database by the environment, or by this DSN."""
     path = f"{Path(engine._program('pg_dump')).parent}:{os.environ['PATH']}"
     told = subprocess.run(
         command,
         cwd=ROOT,
-        env=os.environ | {"PATH": path},
+        env=os.environ | {"PATH": path} | ({"ENTENTE_POSTGRES": dsn} if dsn else {}),
         capture_output=True,
         text=True,
         timeout=RUN_SECONDS,
@@ -90,8 +91,24 @@ async def backed_up_before_attribution_hears(data: Path, to: Path, working: Work
         late = await registered(it, "Tailspin")
         said = await asyncio.to_thread(ran, SCRIPT, "backup", to)
         assert said == f"{to} holds the logs of onboarding registration attribution incentives gateway\n"
-        assert "connections work with this database" in await asyncio.to_thread(ran, SCRIPT, "restore", to, status=1)
+        for who in (os.environ["ENTENTE_POSTGRES"], administrator(os.environ["ENTENTE_POSTGRES"])):
+            told = await asyncio.to_thread(ran, SCRIPT, "restore", to, dsn=who, status=1)
+            assert "connections work with this database" in told
     return late
+
+
+def administrator(dsn: str) -> str:
+    """The DSN by which another role than the services' comes to the database, which may do everything there."""
+    with psycopg.connect(dsn) as connection, suppress(psycopg.errors.DuplicateObject):
+        connection.execute("CREATE ROLE restorer SUPERUSER LOGIN")
+    return urlsplit(dsn)._replace(netloc=f"restorer@{dsn.rpartition('@')[2].partition('/')[0]}").geturl()
+
+
+def owners(dsn: str) -> set[tuple[str, str]]:
+    """Whom the logs belong to, by service."""
+    with psycopg.connect(dsn) as connection:
+        asked = "SELECT schemaname, tableowner FROM pg_tables WHERE tablename = 'stored_events'"
+        return set(connection.execute(asked).fetchall())
 
 
 async def made_whole(data: Path) -> dict[str, list[str]]:
@@ -154,9 +171,11 @@ async def test_logs_that_were_lost_and_brought_back_go_on(tmp_path: Path, logs: 
     async with at_work(data) as it:
         gone = await registered(it, "Fabrikam")
         await all_is_as_it_should_be(it, {first, late, gone})
+    whose = owners(logs)
     lose(logs)
 
-    said = await asyncio.to_thread(ran, SCRIPT, "restore", kept)
+    said = await asyncio.to_thread(ran, SCRIPT, "restore", kept, dsn=administrator(logs))
+    assert owners(logs) == whose != set()
     assert [line.partition(": the log ends at ")[0] for line in said.splitlines()] == ORDER
     all_are_made_whole(await made_whole(data))
 
