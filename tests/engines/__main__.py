@@ -20,6 +20,7 @@ from pathlib import Path
 from tests.engines import kafka, mongo, postgres, temporary_folder
 
 PROFILES = ("full", "compact")
+STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stopped(Exception):
@@ -27,7 +28,14 @@ class Stopped(Exception):
 
 
 def _stop(*_: object) -> None:
+    # Make and a supervisor both pass it on: the second one must not cut off the orderly end that the first began.
+    for number in STOPS:
+        signal.signal(number, _heard_already)
     raise Stopped
+
+
+def _heard_already(*_: object) -> None:
+    """Children do not inherit a function, as they would SIG_IGN."""
 
 
 def missing(profile: str) -> list[str]:
@@ -61,22 +69,22 @@ def main(arguments: list[str]) -> int:
     if reasons := missing(given.profile):
         print("\n".join(reasons), file=sys.stderr)
         return 1
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPS:
         signal.signal(number, _stop)
-    with ExitStack() as stack:
-        folder = given.data or stack.enter_context(temporary_folder("entente-engines-"))
-        settings = stack.enter_context(engines(folder, given.profile))
-        return _run(arguments[split + 1 :], settings) if arguments[split + 1 :] else _tell(settings)
+    try:
+        with ExitStack() as stack:
+            folder = given.data or stack.enter_context(temporary_folder("entente-engines-"))
+            settings = stack.enter_context(engines(folder, given.profile))
+            return _run(arguments[split + 1 :], settings) if arguments[split + 1 :] else _tell(settings)
+    except Stopped:
+        return 0
 
 
 def _tell(settings: dict[str, str]) -> int:
     for name, value in settings.items():
         print(f"export {name}={shlex.quote(value)}")
     print("# at work; stop with Ctrl+C", flush=True)
-    try:
-        signal.pause()
-    except Stopped:
-        return 0
+    signal.pause()
     return 0
 
 

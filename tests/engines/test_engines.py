@@ -1,8 +1,10 @@
 """The engines themselves: each starts here, does its job once, and is gone afterwards."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -123,6 +125,23 @@ def test_a_command_finds_the_engines_in_its_environment_and_its_status_is_passed
         7,
         ["ENTENTE_KAFKA", "ENTENTE_POSTGRES", "ENTENTE_READ_STORE"],
     ), done.stderr
+
+
+@pytest.mark.long
+def test_the_engines_end_in_order_however_often_they_are_told_to(kafka: str, postgres_server: str) -> None:
+    command = [sys.executable, "-m", "tests.engines", "--profile", "compact"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as at_work_here:
+        assert at_work_here.stdout is not None
+        assert any(line.startswith("# at work") for line in at_work_here.stdout)
+        pid = at_work_here.pid
+        engines = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        assert len(engines) == 2
+        for again in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            at_work_here.send_signal(again)
+            time.sleep(0.1)
+        _, complained = at_work_here.communicate(timeout=110)
+    assert (at_work_here.returncode, complained) == (0, "")
+    assert [engine for engine in engines if not _is_gone(int(engine))] == []
 
 
 def test_the_target_finds_what_needs_an_engine_wherever_it_is() -> None:
