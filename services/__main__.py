@@ -156,9 +156,7 @@ async def _serve_distributed(settings: ServiceSettings) -> None:
         await opened(it)
         _welcome(it.address, it.crm_url, settings.data)
         for member in it.members.values():
-            console.print(
-                f"  {member.name:<14} {member.url}   pid {member.process.pid}, log {member.log}", highlight=False
-            )
+            _say(f"  {member.name:<14} {member.url}   pid {member.process.pid}, log {member.log}")
         ended = asyncio.ensure_future(it.ended())
         await asyncio.wait({ended, asyncio.ensure_future(stopped.wait())}, return_when=asyncio.FIRST_COMPLETED)
         if ended.done():

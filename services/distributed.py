@@ -25,7 +25,8 @@ from services.attribution.adapters.loopback import on_kept_port
 from services.gateway.adapters.upstreams import OverHttp
 
 FRONT = "gateway"
-READY_SECONDS, LOOK_SECONDS, OPENING_SECONDS = 60.0, 0.1, 90.0
+READY_SECONDS, LOOK_SECONDS, OPENING_SECONDS = 180.0, 0.1, 90.0
+"""One that ends is noticed at once; where the machine is busy, five that start together take their time."""
 STOP_SECONDS = 20.0
 """Longer than a service takes for its own orderly stop."""
 
