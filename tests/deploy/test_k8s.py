@@ -29,6 +29,8 @@ PART_OF = "app.kubernetes.io/part-of"
 ENGINES = ("POSTGRES", "READ_STORE", "KAFKA")
 STATELESS = {"production", "staging"}
 """The overlays in which no pod of a service has a volume."""
+NOT_OUTSIDE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"]
+"""Private networks, what providers share out among pods and nodes, and where a cloud tells a machine its secrets."""
 DEPLOYING = (ROOT / "docs/deploying.md").read_text()
 pytestmark = pytest.mark.usefixtures("kustomize")
 
@@ -240,6 +242,8 @@ def test_where_networks_are_locked_nothing_is_open_but_what_has_to_be(name: str)
     assert [rule["from"] for rule in behind] == [
         [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "gateway"}}}]
     ]
+    outside = policies["outside-systems"]["egress"]
+    assert [rule["to"] for rule in outside] == [[{"ipBlock": {"cidr": "0.0.0.0/0", "except": NOT_OUTSIDE}}]]
     open_to_all = [title for title, spec in policies.items() for rule in spec.get("ingress", []) if "from" not in rule]
     assert open_to_all == []
 
