@@ -6,11 +6,12 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse
-from tests.browser.portal import go, go_until, reload_until
+from tests.browser.portal import fill_in, go, go_until, reload_until
 from tests.browser.running import Running, until
-from tests.browser.state import SOUTH
+from tests.browser.state import SOUTH, Customer
 
 pytestmark = pytest.mark.xdist_group("browser")
+PENHALLOW = Customer("Penhallow Tin Ltd", "GB", "penhallow-tin.co.uk", "8000.00")
 
 
 def test_a_draft_is_kept_gone_on_with_and_registered_without_script(browse: Browse) -> None:
@@ -57,6 +58,26 @@ def test_what_a_program_wrote_in_a_draft_is_kept_by_the_form(browse: Browse, sys
 def amounting(body: dict[str, Any], wanted: str) -> dict[str, Any] | None:
     """What a draft says, once its amount is that."""
     return body if (body.get("amount") or {}).get("amount") == wanted else None
+
+
+def test_who_asks_for_what_it_has_registered_is_led_to_that_deal(browse: Browse, system: Running) -> None:
+    amount = {"amount": "7000.00", "currency": "EUR"}
+    customer = {"name": "Penhallow Tin Ltd", "country": "GB", "website": "penhallow-tin.co.uk"}
+    body = {"customer": customer, "products": [{"family": "platform"}], "amount": amount}
+    mine = system.who(SOUTH).post("/v1/registration/deals", body)["registration_id"]
+    page = browse("southbridge", f"/deals/{mine}", java_script_enabled=False)
+    reload_until(page, page.get_by_role("link", name="Replace it"))
+    for button, told in (("Check first", "Registered already"), ("Register", "You have registered this already")):
+        go(page, "/deals/new")
+        fill_in(page, PENHALLOW)
+        page.get_by_role("button", name=button, exact=True).click()
+        expect(page.get_by_text(told)).to_be_visible()
+        expect(page.get_by_role("link", name="See that deal")).to_have_attribute("href", f"/deals/{mine}")
+    go(page, "/deals/new")
+    fill_in(page, PENHALLOW)
+    page.get_by_role("button", name="Check first").click()
+    page.get_by_role("link", name="Replace it").click()
+    expect(page.get_by_label("Website or identifier")).to_have_value("penhallow-tin.co.uk")
 
 
 def test_a_deal_is_replaced_by_one_that_differs_without_script(browse: Browse, system: Running) -> None:

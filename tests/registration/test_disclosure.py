@@ -103,9 +103,10 @@ async def test_done_when_7_nothing_a_partner_can_read_holds_a_rivals_name_terms_
     told = [registration.service.blueprint.publish(one.seen("registration")) for one in recorded]
     heard = [event.for_partner(str(LOSER.partner_id)) for event in told if event is not None]
     assert not found_in(orjson.dumps([plain(event) for event in heard if event]).decode(), needles)
-    for path in ("/deals/preview", "/checks"):
-        asked = await registration.post(LOSER, path, deal(evidence=[SHARED]))
-        assert asked.json()["availability"] == "taken"
+    answers = ({}, "not_eligible"), ({"replaces": lost["registration_id"]}, "taken")
+    for path, (said, answer) in product(("/deals/preview", "/checks"), answers):
+        asked = await registration.post(LOSER, path, deal(evidence=[SHARED], **said))
+        assert asked.json()["availability"] == answer
         assert not found_in(asked.text, needles)
 
 

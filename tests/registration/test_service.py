@@ -436,6 +436,54 @@ async def test_a_partner_asks_thirty_times_a_day(registration: Running) -> None:
     assert (await registration.send(seller("p1"), "/checks", deal())).status_code == 200
 
 
+async def test_who_asks_for_what_it_has_registered_learns_of_which_deal_that_is(registration: Running) -> None:
+    mine = await registration.register("p1")
+    both = deal(products=[{"family": "cloud", "sku": "100"}, {"family": "storage", "sku": "7"}])
+    why = [
+        {
+            "code": "already-registered",
+            "text": "You have registered this customer for these products already: see that deal.",
+        }
+    ]
+
+    previewed = (await registration.send(seller("p1"), "/deals/preview", both)).json()
+    checked = (await registration.send(seller("p1"), "/checks", both)).json()
+    for_p1 = (await registration.send(DESK, "/checks", {**both, "partner_id": "p1"})).json()
+    refused = await registration.send(seller("p1"), "/deals", both)
+
+    told = ("already_registered", "availability", "outcome", "reasons", "place", "free_from", "steps")
+    assert [previewed[name] for name in told] == [
+        mine["registration_id"],
+        "not_eligible",
+        "refused",
+        why,
+        None,
+        None,
+        [],
+    ]
+    assert (checked["availability"], checked["already_registered"]) == ("not_eligible", mine["registration_id"])
+    assert (for_p1["already_registered"], for_p1["reasons"]) == (mine["registration_id"], why)
+    assert (refused.status_code, refused.json()["registration_id"]) == (409, mine["registration_id"])
+
+
+async def test_who_asks_for_what_is_to_take_the_place_of_its_deal_or_meets_none_hears_of_none(
+    registration: Running,
+) -> None:
+    mine = await registration.register("p1")
+    instead = deal(replaces=mine["registration_id"])
+    other = deal(products=[{"family": "storage", "sku": "7"}])
+
+    answers = [
+        await registration.send(seller("p1"), "/deals/preview", instead),
+        await registration.send(seller("p1"), "/deals/preview", other),
+        await registration.send(seller("p2"), "/deals/preview", deal()),
+        await registration.send(seller("p2"), "/checks", deal(replaces=mine["registration_id"])),
+    ]
+
+    assert [one.json()["availability"] for one in answers] == ["free", "free", "taken", "taken"]
+    assert [one.text for one in answers if "already" in one.text or mine["registration_id"] in one.text] == []
+
+
 MANAGER = Principal(tenant=TENANT, subject="manager-1", kind="vendor", roles=("channel_manager",))
 
 

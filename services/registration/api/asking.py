@@ -19,7 +19,7 @@ from services.registration.application.answers import SeenRival
 from services.registration.application.on_deals import default_close
 from services.registration.application.registering import Preview, Submission, preview
 from services.registration.domain.account_key import own_keys
-from services.registration.domain.availability import CheckCustomer, Checks, DayOfChecks, for_vendor, rivals_of
+from services.registration.domain.availability import TWICE, CheckCustomer, Checks, DayOfChecks, for_vendor, rivals_of
 from services.registration.domain.customer import Customer, as_person
 from services.registration.domain.deal import Incomplete
 from services.registration.domain.deal_commands import RegisterDeal
@@ -27,6 +27,8 @@ from services.registration.domain.deal_events import Details
 from services.registration.domain.disclosure import told
 from services.registration.domain.rules import CLOSE_ON
 from services.registration.domain.screening import APPROVE
+
+REFUSED = "refused"
 
 router = APIRouter(tags=["deals"])
 
@@ -98,15 +100,16 @@ def _checked(check_id: str, seen: Preview, wish: Submission) -> CheckCustomer:
         check_id=check_id,
         partner_id=wish.partner_id,
         availability=seen.availability,
-        free_from=None if "free_from" in seen.withheld else seen.screening.free_on,
+        free_from=None if "free_from" in seen.withheld or seen.already else seen.screening.free_on,
         now=wish.now,
+        already=seen.already or LEFT_OUT,
     )
 
 
 def _checked_for_vendor(check_id: str, seen: Preview, wish: Submission) -> CheckCustomer:
     """The same for a person of the vendor, from whom the programme's rules keep nothing."""
     made = _checked(check_id, replace(seen, withheld=()), wish)
-    return replace(made, for_vendor=for_vendor(wish.by, seen.screening))
+    return replace(made, for_vendor=for_vendor(wish.by, seen.screening, seen.already))
 
 
 class PreviewCheck(TypedDict):
@@ -128,6 +131,7 @@ class DealPreview(TypedDict):
     """What registering would come to now. `missing` are fields that would be asked for.
 
     A partner is told in `checks_left` how many more it may ask this UTC day, the vendor in `rivals` who wants the same.
+    Outcome: approve, review, queue or reject; refused where the partner's deal `already_registered` is on the same.
     """
 
     availability: str
@@ -138,6 +142,7 @@ class DealPreview(TypedDict):
     missing: list[str]
     place: int | None
     free_from: Annotated[str, date] | None
+    already_registered: NotRequired[str]
     checks_left: NotRequired[int]
     rivals: NotRequired[list[SeenRival]]
 
@@ -177,6 +182,17 @@ def question_of(wish: Submission, hashed: Callable[[str], str]) -> str:
 
 
 def _shown(seen: Preview) -> DealPreview:
+    return _refused(seen.already, _screened(seen)) if seen.already else _screened(seen)
+
+
+def _refused(already: RegistrationId, shown: DealPreview) -> DealPreview:
+    """The same where nothing would come of it: why, and which deal the partner has."""
+    why: list[CodedReason] = [{"code": TWICE.code, "text": TWICE.text}]
+    nothing: DealPreview = {**shown, "outcome": REFUSED, "reasons": why, "steps": [], "place": None, "free_from": None}
+    return {**nothing, "already_registered": already}
+
+
+def _screened(seen: Preview) -> DealPreview:
     screening = seen.screening
     return {
         "availability": seen.availability,

@@ -75,13 +75,14 @@ class SeenRival(TypedDict):
 class CheckAnswer(TypedDict):
     """`availability` is free, likely_free, needs_review, taken or not_eligible; `free_from` is when it changes.
 
-    `checks_left` says how many more the partner, or the person of the vendor, may ask this UTC day. The vendor learns
-    besides why, and who wants the same.
+    `checks_left` says how many more the partner, or the person of the vendor, may ask this UTC day, `already_registered`
+    which deal of the partner's own is on the same. The vendor learns besides why, and who wants the same.
     """
 
     check_id: str
     availability: str
     free_from: Annotated[str, date] | None
+    already_registered: NotRequired[str]
     checks_left: NotRequired[int]
     reasons: NotRequired[list[CodedReason]]
     rivals: NotRequired[list[SeenRival]]
@@ -150,6 +151,8 @@ def noted(wish: AddNote, _: Any) -> NoteAnswer:
 def checked(wish: CheckCustomer, day: DayOfChecks) -> CheckAnswer:
     """What whoever asks learns."""
     known: CheckAnswer = {**checked_without_rest(wish, day), "checks_left": day.left}
+    if wish.already:
+        known["already_registered"] = wish.already
     return {**known, **told_vendor(wish.for_vendor)} if wish.for_vendor else known  # type: ignore[typeddict-item]
 
 

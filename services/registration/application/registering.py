@@ -38,7 +38,7 @@ from services.registration.domain.partner_standing import Exclusive, names_of
 from services.registration.domain.partner_tier import TiersOf
 from services.registration.domain.rules import ASKED, Matching, Step, day_in
 from services.registration.domain.screening import DEAL_RULES, Facts, Screening, competitor, screen
-from services.registration.domain.submitting import background_of, claim_of, facts_of, open_deals
+from services.registration.domain.submitting import already, background_of, claim_of, facts_of, open_deals
 from services.registration.domain.trace import Trace, TracesOf, traces_of
 from services.registration.domain.track_record import TrackRecords
 
@@ -365,17 +365,21 @@ async def room_of(peek: Peek, programme: str, partner_id: PartnerId, now: dateti
 
 @frozen
 class Preview:
-    """What a registration would come to now, and what of it the rules would keep from the partner."""
+    """What a registration would come to now, and what of it the rules would keep from the partner.
+
+    `already` is the deal of the partner's own for which it would be refused.
+    """
 
     screening: Screening
     known: bool
     steps: tuple[Step, ...] = ()
     missing: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
+    already: RegistrationId | None = None
 
     @property
     def availability(self) -> str:
-        return availability.availability(self.screening, known=self.known)
+        return availability.availability(self.screening, known=self.known, already=self.already)
 
 
 async def preview(peek: Peek, index: AccountIndex, tenant: str, wish: Submission) -> Preview:
@@ -390,7 +394,8 @@ async def preview(peek: Peek, index: AccountIndex, tenant: str, wish: Submission
     nearby = tuple(await peek.all(nearby_streams(command.candidates)))
     account = await peek(Accounts.at(command.accounts[0]))
     exclusions = [await peek(Exclusions.at(target)) for target in command.targets]
-    seen: Facts = facts_of(command, claim_of(command, partner, rules), claims, partner, account, nearby)
+    mine = claim_of(command, partner, rules)
+    seen: Facts = facts_of(command, mine, claims, partner, account, nearby)
     slots = await peek.all(slots_streams(command))
     found = competitor(wish.customer.domain, rules)
     tiers, record = await peek.all([TiersOf.at(wish.partner_id), TrackRecords.at(wish.partner_id)])
@@ -401,4 +406,11 @@ async def preview(peek: Peek, index: AccountIndex, tenant: str, wish: Submission
     steps = tuple(step for step in rules.approval if step.needed(wish.details.amount))
     lacking = tuple(fault["path"] for fault in missing(wish.customer, wish.details, rules, wish.unsaid))
     kept = rules.disclosure.withheld
-    return Preview(screening=screen(facts, rules), known=facts.known, steps=steps, missing=lacking, withheld=kept)
+    return Preview(
+        screening=screen(facts, rules),
+        known=facts.known,
+        steps=steps,
+        missing=lacking,
+        withheld=kept,
+        already=already(mine, claims, command),
+    )

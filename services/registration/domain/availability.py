@@ -8,16 +8,21 @@ from chassis.event import LEFT_OUT, LeftOut, command, event, frozen
 from chassis.rulebook import Reason
 from contracts.values import PartnerId, RegistrationId
 from services.registration.domain.claim import Claim
+from services.registration.domain.deal import AlreadyRegistered
 from services.registration.domain.matching import DECIDE_FIRST
 from services.registration.domain.screening import REJECT, Screening, reasons_of
 
 FREE, LIKELY_FREE, NEEDS_REVIEW, TAKEN, NOT_ELIGIBLE = "free", "likely_free", "needs_review", "taken", "not_eligible"
 CHECKS_A_DAY = 30
+TWICE = Reason(code=AlreadyRegistered.slug, text=AlreadyRegistered().detail, rule="", version=0)
+"""Why nothing would come of a registration on which its partner has a deal."""
 ALWAYS_ASKED = ("review-required", "identity-unconfirmed")
 
 
-def availability(screening: Screening, *, known: bool) -> str:
-    """One word for a screening that nobody has submitted."""
+def availability(screening: Screening, *, known: bool, already: RegistrationId | None = None) -> str:
+    """One word for a screening that nobody has submitted; `already` is the asking partner's own deal on the same."""
+    if already:
+        return NOT_ELIGIBLE
     if any(conflict.blocks for conflict in screening.conflicts):
         return TAKEN
     if any(check.code == "excluded" for check in screening.failed):
@@ -73,9 +78,10 @@ class ForVendor:
     rivals: tuple[Rival, ...]
 
 
-def for_vendor(by: str, screening: Screening) -> ForVendor:
+def for_vendor(by: str, screening: Screening, already: RegistrationId | None = None) -> ForVendor:
     """All that a person of the vendor learns from a screening that nobody has submitted."""
-    return ForVendor(by=by, reasons=reasons_of(screening.failed), rivals=rivals_of(screening))
+    why = reasons_of(screening.failed) if already is None else (TWICE,)
+    return ForVendor(by=by, reasons=why, rivals=rivals_of(screening))
 
 
 class TooManyChecks(Problem):
@@ -100,12 +106,15 @@ class CustomerChecked:
 
 @command("registration.CheckCustomer.v1")
 class CheckCustomer:
+    """`already` is the partner's own deal on the same, for which it is not eligible."""
+
     check_id: str
     partner_id: PartnerId
     availability: str
     free_from: date | None
     now: datetime
     for_vendor: ForVendor | LeftOut = LEFT_OUT
+    already: RegistrationId | LeftOut = LEFT_OUT
 
     @property
     def day(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from chassis.decider import NotFound, Raced
 from chassis.event import LEFT_OUT, replace
 from chassis.rulebook import Rulebook, Version
-from contracts.values import AccountId, AccountRef, Participant
+from contracts.values import AccountId, AccountRef, Participant, RegistrationId
 from services.registration.domain.account import Account, AccountEvent, Group, GroupClaimed, open_account
 from services.registration.domain.account_key import AccountKey, Key, KeyBound, bind
 from services.registration.domain.account_key import unmoved as keys_unmoved
@@ -120,7 +120,8 @@ def register_deal(wish: RegisterDeal, *streams: *tuple[*Before, *Known]) -> Regi
     mine = claim_of(wish, partner, rules)
     fitting(wish.customer, wish.details, rules, wish.now, wish.unsaid or ())
     own = claims[: len(wish.accounts)]
-    _not_twice(mine, own, wish)
+    if standing := already(mine, own, wish):
+        raise AlreadyRegistered(registration_id=standing)
     registered = _registered(wish, mine, version, rules)
     begun = evolve(deal, registered)
     facts = facts_of(wish, mine, own, partner, account, nearby)
@@ -199,6 +200,18 @@ def resubmit_deal_in_brief(
         referred(deal, wish.details.partner_reference, references, wish.now),
         traced(deal, wish.traces, traces, wish.now),
     )
+
+
+# What stands already
+
+
+def already(mine: Claim, claims: Iterable[Claims], wish: RegisterDeal) -> RegistrationId | None:
+    """The deal in which the partner asks for, or holds, the same already, other than the one that is to be replaced."""
+    replaced = [one.registration_id for one in wish.gives_way]
+    for known in (claim for state in claims for claim in state.live if claim.registration_id not in replaced):
+        if not known.lapsed(wish.now) and known.whose == mine.whose and known.meets(mine):
+            return known.deal
+    return None
 
 
 # What a registration says
@@ -375,13 +388,6 @@ def _bound(wish: RegisterDeal, account: Account, key: Key, state: AccountKey) ->
 
 
 # Guards
-
-
-def _not_twice(mine: Claim, claims: Iterable[Claims], wish: RegisterDeal) -> None:
-    replaced = [one.registration_id for one in wish.gives_way]
-    for known in (claim for state in claims for claim in state.live if claim.registration_id not in replaced):
-        if not known.lapsed(wish.now) and known.whose == mine.whose and known.meets(mine):
-            raise AlreadyRegistered(registration_id=known.deal)
 
 
 def _still_members(wish: RegisterDeal, account: Account, heads: Iterable[Account]) -> None:

@@ -114,10 +114,15 @@ async def _form(here: Visit, sent: Form | None, *, status: int = 200, **context:
         "old": None,
     }
     found = {**shown, **context}
-    rivals = (found["preview"] or {}).get("rivals", ())
-    return await here.page(
-        "deal_new.html", status, **found, names=await here.names({one["partner_id"] for one in rivals})
-    )
+    seen = found["preview"] or {}
+    names = await here.names({one["partner_id"] for one in seen.get("rivals", ())})
+    opens = await here.opens({seen.get("already_registered"), _standing(found.get("refusal"))})
+    return await here.page("deal_new.html", status, **found, names=names, opens=opens)
+
+
+def _standing(refusal: Refusal | None) -> str | None:
+    """The deal for which a registration was refused."""
+    return refusal.problem.get("registration_id") if refusal else None
 
 
 def _families(rules: Part, here: Visit) -> list[str]:
