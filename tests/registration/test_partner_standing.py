@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from chassis.event import encode
+from chassis.shadow_api import ShadowBody, asked_for
+from chassis.shadow_spread import Spread
 from contracts.onboarding import AgreementLapsed, AgreementSigned, AuthorisationEnded, AuthorisationGranted
 from contracts.values import PartnerId, ProductLine
+from services.registration.app import BLUEPRINT
 from services.registration.domain.overlap import Place, Reach
 from services.registration.domain.partner_facts import PartnerFacts, Partners, carry
 from services.registration.domain.partner_standing import (
@@ -21,7 +24,7 @@ from services.registration.domain.partner_standing import (
     Standing,
     StandingNews,
 )
-from tests.registration.service import ADMIN, DESK, Running, activated, deal, seller, started
+from tests.registration.service import ADMIN, DESK, TENANT, Running, activated, deal, seller, started
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -263,3 +266,43 @@ async def test_an_agreement_that_nobody_knows_is_refused_in_rules(registration: 
     body = {"rulebook_id": "default", "kind": "deal_rules", "body": {"agreements": ["handshake"]}}
     refused = await registration.post(ADMIN, "/rulebooks", body)
     assert (refused.status_code, "agreements are some of" in refused.text) == (422, True)
+
+
+async def test_a_shadow_run_of_rules_that_begin_to_look_finds_the_exclusive_territories_of_then(
+    registration: Running,
+) -> None:
+    auto = {"auto_approval": {"on": True, "limits": [{"amount": "100000.00", "currency": "EUR"}]}}
+    await registration.publish_rules(**auto)
+    before = await registration.register("p1", products=[{"family": "cloud", "sku": "1"}])
+    await registration.hear(granting("p2", exclusive=True, territories=("DE",)))
+    met = await registration.register("p1", products=[{"family": "cloud", "sku": "2"}])
+    own = await registration.register("p2", products=[{"family": "cloud", "sku": "3"}])
+    await registration.hear(ending("p2"))
+    after = await registration.register("p1", products=[{"family": "cloud", "sku": "4"}])
+    tried = ShadowBody(rulebook_id="default", body={**auto, "exclusive_territories": True})
+
+    service = registration.service
+    asked = await asked_for(service.application, TENANT, tried, "looks")
+    alone = (await service.shadow_runs.report(asked, lambda *_: None)).as_json()
+    spread = Spread(declared_in=BLUEPRINT.declared_in, settings=service.settings, processes=2, from_positions=0)
+    apart = (await spread.run(asked.candidate, asked.window, lambda *_: None)).as_json()
+
+    assert [one["status"] for one in (before, met, own, after)] == ["approved"] * 4
+    [row] = alone["rows"]
+    assert row["stream"] == f"{TENANT}:deal-{met['registration_id']}"
+    assert (row["old"]["outcome"], row["new"]["outcome"]) == ("approve", "review")
+    assert row["new"]["reasons"] == ["exclusive-territory"]
+    assert alone == apart
+
+
+async def test_a_shadow_run_of_rules_that_looked_all_along_differs_in_nothing(registration: Running) -> None:
+    await registration.publish_rules(exclusive_territories=True)
+    await registration.hear(granting("p2", exclusive=True, territories=("DE",)))
+    await registration.register("p1")
+    asked = await asked_for(
+        registration.service.application, TENANT, ShadowBody(rulebook_id="default", version=1), "same"
+    )
+
+    report = await registration.service.shadow_runs.report(asked, lambda *_: None)
+
+    assert (report.decided, report.changed) == (1, 0)

@@ -30,6 +30,7 @@ from services.registration.application.answers import (
     whole,
     withdrawn,
 )
+from services.registration.application.registering import with_exclusives
 from services.registration.application.streams import (
     adding_streams,
     aliasing_streams,
@@ -347,7 +348,14 @@ HANDLES = (
         for evaluator, decision in ((1, forget_deal_once), (2, forget_deal))
     ),
     Handles(ForgetMail, forget_mail, streams=mail_streams, answer=mailed),
-    Handles(RegisterDeal, register_deal, streams=registering_streams, reads=registering_reads, answer=answer),
+    Handles(
+        RegisterDeal,
+        register_deal,
+        streams=registering_streams,
+        reads=registering_reads,
+        answer=answer,
+        prepare=with_exclusives,
+    ),
     Handles(ReturnDeal, return_deal, streams=deal_streams, reads=book_streams, answer=whole),
     *(
         Handles(ResubmitDeal, decision, resubmitting_streams, reads=unseen_streams, answer=answer, evaluator=evaluator)

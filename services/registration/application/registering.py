@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from chassis.afresh import Glimpse
 from chassis.decider import Stream
 from chassis.event import LEFT_OUT, LeftOut, frozen, human_number, stable_id
-from chassis.execution import Peek
+from chassis.execution import Look, Peek
 from chassis.rulebook import Rulebook, Rules
 from contracts.values import AccountId, PartnerId, ProductLine, RegistrationId
 from services.registration.application.ports import AccountIndex
@@ -164,7 +165,18 @@ async def _left_behind(peek: Peek, wish: Submission) -> tuple[Trace, ...]:
     return traces_of(wish.customer, wish.partner_id, documents, DEAL_RULES.read(version.body))
 
 
-async def _exclusives(peek: Peek, wish: Submission) -> tuple[Exclusive, ...] | LeftOut:
+async def with_exclusives(wish: RegisterDeal, look: Look) -> RegisterDeal:
+    """The registration as rules would have had it made that look for exclusive territories, where those of then did not.
+
+    What was known of them when the command came stands in the log, whether a rule asked for it or not.
+    """
+    if not isinstance(wish.exclusives, LeftOut):
+        return wish
+    found = await _exclusives(Glimpse(look, lambda _: False), wish)
+    return wish if isinstance(found, LeftOut) else replace(wish, exclusives=found)
+
+
+async def _exclusives(peek: Peek, wish: Submission | RegisterDeal) -> tuple[Exclusive, ...] | LeftOut:
     """What others alone are authorised for of what is asked for, where the rules in force look for that."""
     version = (await peek(Rules.at(wish.programme))).in_force(wish.now)
     rules = DEAL_RULES.read(version.body) if version else None
