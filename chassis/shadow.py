@@ -24,6 +24,7 @@ from chassis.afresh import FULL, Afresh, Glimpse, MakeAfresh, Mode, Remade
 from chassis.decider import Problem, Raced, Refused, Stream, stream_base
 from chassis.event import TYPES, Seen, canonical_json, decode, encode, frozen, iso
 from chassis.execution import Handles, Touched, Verdict, judge, writes
+from chassis.identity import Recent
 from chassis.record import REFUSED, At, CommandRecorded
 from chassis.rulebook import Decision, Rulebook, Rules, Version
 from chassis.segments import StreamContinued, Written
@@ -33,6 +34,8 @@ from chassis.verify import RECORD, Past
 PAGE_EVENTS = 500
 ROWS_MAX = 1_000
 """Rows that a report shows; its counts, totals and digest are over all."""
+LOADED_MAX = 1_000
+"""Streams besides those of the commands whose events are kept: what many commands look at is read once."""
 TURN_SECONDS = 0.02
 """How long a run keeps the event loop before others have their turn."""
 
@@ -404,6 +407,7 @@ class Again:
         self._newest = {one.command.type: one for one in sorted(handles, key=lambda one: one.evaluator)}
         self._written: dict[str, list[Recorded]] = {}
         self._past = Past(store)
+        self._loaded: Recent[str, list[Recorded]] = Recent(LOADED_MAX)
 
     @property
     def apart(self) -> int:
@@ -533,11 +537,18 @@ class Again:
     async def _before(self, stream: Stream, position: int) -> Any:
         """The state of a stream that the recorded command did not touch."""
         segment = stream.name(self._tenant)
-        while before := [one for one in await self._store.load(segment) if one.position < position]:
+        while before := [one for one in await self._besides(segment) if one.position < position]:
             if before[-1].type != StreamContinued.type:  # type: ignore[attr-defined]
                 return stream.decider.fold(one.event for one in before)
             segment = before[-1].event.next
         return stream.decider.initial
+
+    async def _besides(self, segment: str) -> list[Recorded]:
+        """The events of a stream that the run may ever look at: behind the window nothing is asked for."""
+        if (found := self._loaded.get(segment)) is None:
+            found = [one for one in await self._store.load(segment) if one.position <= self._window.until]
+            self._loaded.put(segment, found)
+        return found
 
     def _side(self, outcome: str, events: Sequence[tuple[Any, Recorded | None]], by: Recorded) -> Side:
         decisions: list[Decision] = []
