@@ -44,7 +44,7 @@ class DealRegistered(PublicEvent):
     """A partner claims a customer for products in a role. Deal type: new, expansion or renewal; scope: site, entity, group.
 
     `replaces` is its partner's deal that ends when this one is approved. Of a customer that is not named here (the deal is
-    `confidential`, or it is a person) neither references nor a tender are told: they may say who it is.
+    `confidential`, or it is a person) no reference, tender or document is told: they may say who it is.
     """
 
     registration_id: RegistrationId
@@ -71,6 +71,7 @@ class DealRegistered(PublicEvent):
     crm_reference: str | UnsetType | None = UNSET
     confidential: bool | UnsetType = UNSET
     replaces: RegistrationId | UnsetType | None = UNSET
+    evidence: tuple[ShownDocument, ...] | UnsetType = UNSET
 
     def for_partner(self, partner_id: str) -> "DealRegistered | None":
         """As for its partner, with no other participant named."""
@@ -109,6 +110,7 @@ class DealResubmitted(PublicEvent):
     price_reference: str | UnsetType | None = UNSET
     fund_reference: str | UnsetType | None = UNSET
     crm_reference: str | UnsetType | None = UNSET
+    evidence: tuple[ShownDocument, ...] | UnsetType = UNSET
 
 
 @public_event("entente.registration.DealQueued.v1", audience="both")
@@ -247,6 +249,7 @@ class DealAmended(PublicEvent):
     price_reference: str | UnsetType | None = UNSET
     fund_reference: str | UnsetType | None = UNSET
     crm_reference: str | UnsetType | None = UNSET
+    evidence: tuple[ShownDocument, ...] | UnsetType = UNSET
 
 
 @public_event("entente.registration.DisputeOpened.v1", audience="both")

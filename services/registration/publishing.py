@@ -25,6 +25,7 @@ from services.registration.domain.deal_events import (
     DealRevoked,
     DealWithdrawn,
     Details,
+    Evidence,
     ExtensionAnswered,
     ExtensionRequested,
     InactivityWarned,
@@ -115,7 +116,7 @@ def _registered(it: DealRegistered) -> PublicEvent:
 def _submitted(it: DealRegistered) -> dict[str, Any]:
     """What else of a submission is not personal; a reference or a tender may tell who an unnamed customer is."""
     more = {"scope": it.reach.place.scope, "confidential": it.confidential, "replaces": it.replaces}
-    return more if it.unnamed else {**more, **_plain(it.details)}
+    return more if it.unnamed else {**more, **_plain(it.details), **_documents(it)}
 
 
 def _returned(it: DealReturned) -> PublicEvent:
@@ -125,7 +126,8 @@ def _returned(it: DealReturned) -> PublicEvent:
 def _resubmitted(it: DealResubmitted) -> PublicEvent:
     amount, at = it.amount or UNSET, it.resubmitted_at
     rest: dict[str, Any] = {"close_on": it.details.close_on, **_plain(it.details)} if it.in_full else {}
-    return public.DealResubmitted(**_of(it), fields=it.fields, resubmitted_at=at, amount=amount, **rest)
+    more = {**rest, **_documents(it)}
+    return public.DealResubmitted(**_of(it), fields=it.fields, resubmitted_at=at, amount=amount, **more)
 
 
 PLAIN = ("tender", "tender_on", "partner_reference", "price_reference", "fund_reference", "crm_reference")
@@ -134,6 +136,15 @@ PLAIN = ("tender", "tender_on", "partner_reference", "price_reference", "fund_re
 def _plain(details: Details) -> dict[str, Any]:
     """What is not personal of the details, besides the amount and the close date."""
     return {name: getattr(details, name) for name in PLAIN}
+
+
+def _documents(it: DealRegistered | DealResubmitted | DealAmended) -> dict[str, Any]:
+    """The documents of the deal, since their telling stands in the event."""
+    return {"evidence": _as_shown(it.details.evidence)} if it.documents else {}
+
+
+def _as_shown(evidence: tuple[Evidence, ...]) -> tuple[ShownDocument, ...]:
+    return tuple(ShownDocument(kind=one.kind, dated_on=one.dated_on, sha256=one.sha256) for one in evidence)
 
 
 def _conflict(it: ConflictDetected) -> PublicEvent:
@@ -207,8 +218,8 @@ def _rejected(it: DealRejected) -> PublicEvent:
 
 def _revoked(it: DealRevoked) -> PublicEvent:
     why: dict[str, Any] = {"reason_codes": _codes(it.reasons), "appeal_until": it.appeal_until}
-    shown = tuple(ShownDocument(kind=one.kind, dated_on=one.dated_on, sha256=one.sha256) for one in it.evidence)
-    return public.DealRevoked(**_judged(it), **why, revoked_at=it.revoked_at, evidence=shown if it.in_full else UNSET)
+    shown = _as_shown(it.evidence) if it.in_full else UNSET
+    return public.DealRevoked(**_judged(it), **why, revoked_at=it.revoked_at, evidence=shown)
 
 
 # Lived
@@ -216,7 +227,7 @@ def _revoked(it: DealRevoked) -> PublicEvent:
 
 def _amended(it: DealAmended) -> PublicEvent:
     amount, close_on = it.details.amount, it.details.close_on
-    rest = _plain(it.details) if it.in_full else {}
+    rest = {**(_plain(it.details) if it.in_full else {}), **_documents(it)}
     return public.DealAmended(**_of(it), amount=amount, close_on=close_on, amended_at=it.amended_at, **rest)
 
 

@@ -10,7 +10,7 @@ from chassis.decider import NotFound, WrongState
 from chassis.event import LEFT_OUT, Sealed, replace
 from chassis.testing.projections import told
 from contracts import registration as public
-from contracts.values import AccountId, PartnerId, RegistrationId, money
+from contracts.values import AccountId, PartnerId, RegistrationId, ShownDocument, money
 from services.registration.domain.claim import Proof
 from services.registration.domain.claims import ClaimHeld, ClaimMerged, ClaimReleased, ClaimsOf, ClaimSupported
 from services.registration.domain.customer import Identifier, as_person
@@ -133,13 +133,16 @@ def test_a_confidential_deal_is_announced_without_its_customer() -> None:
 
 SAID = {"tender": "planned", "tender_on": date(2026, 5, 4), "partner_reference": "P-1", "price_reference": "SP-1"}
 UNSAID = {"fund_reference": None, "crm_reference": None}
+PAPER = Evidence(kind="letter", dated_on=date(2026, 3, 2), sha256="a" * 64, size_bytes=7)
 
 
 def announced(**changes: Any) -> public.DealRegistered:
     """What others hear of a deal with references and a tender that succeeds another one."""
     town = Town()
     town.register("a", "p-1")
-    registered = town.register("b", "p-1", scope="site", details=details(**SAID), replaces=REPLACES_A, **changes)[0]
+    registered = town.register(
+        "b", "p-1", scope="site", details=details(**SAID, evidence=(PAPER,)), replaces=REPLACES_A, **changes
+    )[0]
     [heard] = [publish(seen) for seen in told(registered)]
     assert isinstance(heard, public.DealRegistered)
     return heard
@@ -154,18 +157,20 @@ def test_others_hear_all_of_a_registration_that_is_not_personal() -> None:
     assert {getattr(before, name) for name in told_too} == {LEFT_OUT}, (
         "what was asked for before says as much as it did"
     )
+    shown = ShownDocument(kind="letter", dated_on=date(2026, 3, 2), sha256="a" * 64)
+    assert announced(in_full=True, documents=True) == replace(heard, evidence=(shown,))
 
 
 @pytest.mark.parametrize(
     ("hidden", "confidential"), [({"confidential": True}, True), ({"customer": customer(natural_person=True)}, False)]
 )
-def test_an_unnamed_customer_is_not_given_away_by_a_reference_or_a_tender(
+def test_an_unnamed_customer_is_not_given_away_by_a_reference_a_tender_or_a_document(
     hidden: dict[str, Any], confidential: bool
 ) -> None:
-    heard = announced(in_full=True, **hidden)
+    heard = announced(in_full=True, documents=True, **hidden)
 
     assert (heard.scope, heard.confidential, heard.replaces) == ("site", confidential, "a")
-    assert {getattr(heard, name) for name in (*SAID, *UNSAID)} == {LEFT_OUT}
+    assert {getattr(heard, name) for name in (*SAID, *UNSAID, "evidence")} == {LEFT_OUT}
 
 
 def test_nothing_in_the_open_names_a_natural_person() -> None:

@@ -10,7 +10,7 @@ from chassis.decider import NotFound, Raced, WrongState
 from chassis.event import LEFT_OUT, plain
 from chassis.testing.projections import told
 from contracts import registration as public
-from contracts.values import AccountId, OpportunityId, Span, money
+from contracts.values import AccountId, OpportunityId, ShownDocument, Span, money
 from services.registration.domain.account import AccountLinked, Accounts, KeptApart
 from services.registration.domain.claims import ClaimHeld, ClaimReleased, ClaimsOf
 from services.registration.domain.deal import (
@@ -45,6 +45,7 @@ from services.registration.domain.deal_events import (
     DealResubmitted,
     DealReturned,
     DealWithdrawn,
+    Evidence,
     ProtectionEnded,
 )
 from services.registration.domain.partner_facts import Partners
@@ -135,6 +136,7 @@ def test_a_correction_keeps_the_instant_and_is_screened_again() -> None:
         resubmitted_at=later,
         amount=corrected.amount,
         in_full=True,
+        documents=True,
     )
     assert names(deal[1:]) == ["DealScreened"]
     assert claims == []
@@ -481,20 +483,24 @@ PLAIN = {
 }
 
 
-@pytest.mark.parametrize("evaluator", [1, 2, 3])
+PAPER = Evidence(kind="letter", dated_on=NOW.date(), sha256="a" * 64, size_bytes=7)
+SHOWN = ShownDocument(kind="letter", dated_on=NOW.date(), sha256="a" * 64)
+
+
+@pytest.mark.parametrize("evaluator", [1, 2, 3, 4])
 def test_others_hear_all_that_changed_and_is_not_personal(evaluator: int) -> None:
-    more = details(amount=money("12000.00", "EUR"), description=SEALED, **PLAIN)
-    amending, correcting = approved(), returned("amount", "description", *PLAIN)
+    more = details(amount=money("12000.00", "EUR"), description=SEALED, evidence=(PAPER,), **PLAIN)
+    amending, correcting = approved(), returned("amount", "description", "evidence", *PLAIN)
 
     [amended] = amending.run(AmendDeal(**on(), details=more, by="seller-p-1"), evaluator)[0]
     resubmitted = correcting.run(ResubmitDeal(**around("a", "p-1"), details=more, by="seller-2"), evaluator)[0][0]
 
     full = PLAIN if evaluator > 1 else dict.fromkeys(PLAIN, LEFT_OUT)
-    of = {**OF_A, "amount": more.amount}
+    of = {**OF_A, "amount": more.amount, "evidence": (SHOWN,) if evaluator > 3 else LEFT_OUT}
     assert published(amended) == public.DealAmended(**of, close_on=more.close_on, amended_at=NOW, **full)
     assert published(resubmitted) == public.DealResubmitted(
         **of,
-        fields=("amount", "tender", "tender_on", "description", *tuple(PLAIN)[2:]),
+        fields=("amount", "tender", "tender_on", "description", *tuple(PLAIN)[2:], "evidence"),
         close_on=more.close_on if evaluator > 1 else LEFT_OUT,
         resubmitted_at=NOW,
         **full,
@@ -502,20 +508,20 @@ def test_others_hear_all_that_changed_and_is_not_personal(evaluator: int) -> Non
 
 
 @pytest.mark.parametrize("hidden", [{"confidential": True}, {"customer": customer(natural_person=True)}])
-def test_of_an_unnamed_customer_others_hear_no_reference_and_no_tender(hidden: dict[str, Any]) -> None:
-    more = details(amount=money("12000.00", "EUR"), **PLAIN)
+def test_of_an_unnamed_customer_others_hear_no_reference_no_tender_and_no_document(hidden: dict[str, Any]) -> None:
+    more = details(amount=money("12000.00", "EUR"), evidence=(PAPER,), **PLAIN)
     correcting = Town()
     correcting.register("a", "p-1", **hidden)
     amending = deepcopy(correcting)
     amending.run(approval())
-    correcting.run(ReturnDeal(**on(), fields=("amount", *PLAIN), message=SEALED, by="desk-1"))
+    correcting.run(ReturnDeal(**on(), fields=("amount", "evidence", *PLAIN), message=SEALED, by="desk-1"))
 
     [amended] = amending.run(AmendDeal(**on(), details=more, by="seller-p-1"))[0]
     resubmitted = correcting.run(ResubmitDeal(**around("a", "p-1"), details=more, by="seller-2"))[0][0]
 
     assert published(amended) == public.DealAmended(**OF_A, amount=more.amount, close_on=more.close_on, amended_at=NOW)
     assert published(resubmitted) == public.DealResubmitted(
-        **OF_A, fields=("amount", *PLAIN), resubmitted_at=NOW, amount=more.amount
+        **OF_A, fields=("amount", *PLAIN, "evidence"), resubmitted_at=NOW, amount=more.amount
     )
 
 
@@ -524,7 +530,7 @@ def test_an_amendment_keeps_the_protection() -> None:
     more = details(amount=money("15000.00", "EUR"))
 
     assert town.run(AmendDeal(**on(), details=more, by="seller-p-1")) == [
-        [DealAmended(**OF_A, details=more, amended_by="seller-p-1", amended_at=NOW, in_full=True)]
+        [DealAmended(**OF_A, details=more, amended_by="seller-p-1", amended_at=NOW, in_full=True, documents=True)]
     ]
     assert town.run(AmendDeal(**on(), details=more, by="seller-p-1")) == [[]]
     assert town.state(Deals.at("a")).protection.end == END

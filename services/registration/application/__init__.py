@@ -195,6 +195,7 @@ from services.registration.domain.keeping import (
     amend_deal,
     amend_deal_in_brief,
     amend_deal_in_full,
+    amend_deal_without_documents,
     record_order,
     record_order_of_nobody,
 )
@@ -286,6 +287,7 @@ from services.registration.domain.submitting import (
     resubmit_deal,
     resubmit_deal_in_brief,
     resubmit_deal_in_full,
+    resubmit_deal_without_documents,
     save_draft,
 )
 
@@ -359,11 +361,21 @@ HANDLES = (
     Handles(ReturnDeal, return_deal, streams=deal_streams, reads=book_streams, answer=whole),
     *(
         Handles(ResubmitDeal, decision, resubmitting_streams, reads=unseen_streams, answer=answer, evaluator=evaluator)
-        for evaluator, decision in ((1, resubmit_deal_in_brief), (2, resubmit_deal_in_full), (3, resubmit_deal))
+        for evaluator, decision in (
+            (1, resubmit_deal_in_brief),
+            (2, resubmit_deal_in_full),
+            (3, resubmit_deal_without_documents),
+            (4, resubmit_deal),
+        )
     ),
     *(
         Handles(AmendDeal, decision, streams=amending_streams, reads=book_streams, answer=answer, evaluator=evaluator)
-        for evaluator, decision in ((1, amend_deal_in_brief), (2, amend_deal_in_full), (3, amend_deal))
+        for evaluator, decision in (
+            (1, amend_deal_in_brief),
+            (2, amend_deal_in_full),
+            (3, amend_deal_without_documents),
+            (4, amend_deal),
+        )
     ),
     Handles(AddEvidence, add_evidence, streams=adding_streams, answer=answer),
     *(

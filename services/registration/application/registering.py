@@ -111,6 +111,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         unsaid=wish.unsaid or LEFT_OUT,
         one_with=tuple(PartnerId(one) for one in wish.one_with) if wish.replaces and wish.one_with else LEFT_OUT,
         in_full=True,
+        documents=True,
         exclusives=await _exclusives(peek, wish),
     )
 

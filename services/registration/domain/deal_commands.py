@@ -64,8 +64,8 @@ class RegisterDeal:
     otherwise and were lost. A claim on a whole group enters its members, the `group` accounts; `groups` are those whose
     members were seen; `index` is what named the candidates. `in_normal_form` is that of its `Reach`,
     `unsaid` are the fields that hold a default since nobody said them; where it replaces a deal, `one_with` are those
-    that its partner absorbed. `in_full`: others hear all of it that is not personal.
-    `exclusives` are authorisations of others that the rules have looked for.
+    that its partner absorbed. `in_full`: others hear all of it that is not personal, with `documents` of the documents
+    too. `exclusives` are authorisations of others that the rules have looked for.
     """
 
     registration_id: RegistrationId
@@ -99,6 +99,7 @@ class RegisterDeal:
     one_with: tuple[PartnerId, ...] | LeftOut = LEFT_OUT
     in_full: bool | LeftOut = LEFT_OUT
     exclusives: tuple[Exclusive, ...] | LeftOut = LEFT_OUT
+    documents: bool | LeftOut = LEFT_OUT
 
     @property
     def gives_way(self) -> tuple[GivesWay, ...]:

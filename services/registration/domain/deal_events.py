@@ -120,7 +120,8 @@ class DealRegistered(Judged):
     """`accounts` are all customers that the claim enters, the deal's own first; `zone` is the programme's.
 
     `replaces` is a deal of the same partner that ends when this one is approved. `group` are those of the accounts that
-    it enters only as members of its customer's group. `in_full`: others hear all of it that is not personal.
+    it enters only as members of its customer's group. `in_full`: others hear all of it that is not personal; `documents`:
+    of the documents too.
     """
 
     terms: Terms
@@ -134,6 +135,7 @@ class DealRegistered(Judged):
     replaces: RegistrationId | None = None
     group: tuple[AccountId, ...] = ()
     in_full: bool | LeftOut = LEFT_OUT
+    documents: bool | LeftOut = LEFT_OUT
 
     @property
     def unnamed(self) -> bool:
@@ -227,7 +229,8 @@ class DealReturned(OfDeal):
 class DealResubmitted(OfDeal):
     """`amount` is that of the details, told to others since it stands here; `in_full`: what else is not personal too.
 
-    Where the customer is unnamed, that is left out: a reference or a tender may tell who it is.
+    With `documents` they hear of the documents besides. Where the customer is unnamed, both are left out: a reference, a
+    tender or a document may tell who it is.
     """
 
     fields: tuple[str, ...]
@@ -236,6 +239,7 @@ class DealResubmitted(OfDeal):
     resubmitted_at: datetime
     amount: Money | None = None
     in_full: bool | LeftOut = LEFT_OUT
+    documents: bool | LeftOut = LEFT_OUT
 
 
 @event("registration.FindingDecided.v1")
@@ -303,13 +307,15 @@ class DealRejected(Judged):
 class DealAmended(OfDeal):
     """`in_full`: others hear all of the details that is not personal; before, only the amount and the close date.
 
-    It is left out where the customer is unnamed: a reference or a tender may tell who it is.
+    With `documents` they hear of the documents besides. Both are left out where the customer is unnamed: a reference, a
+    tender or a document may tell who it is.
     """
 
     details: Details
     amended_by: str
     amended_at: datetime
     in_full: bool | LeftOut = LEFT_OUT
+    documents: bool | LeftOut = LEFT_OUT
 
 
 @event("registration.AmendmentApproved.v1")

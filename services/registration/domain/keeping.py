@@ -11,7 +11,13 @@ from services.registration.domain.claim import Proof
 from services.registration.domain.claims import ClaimEvent, Claims, support
 from services.registration.domain.deal import Deal, Incomplete, evolve, may, unmoved
 from services.registration.domain.deal_commands import AddEvidence, AmendDeal, RecordOrder
-from services.registration.domain.deal_events import DealAmended, DealEvent, EvidenceAdded, OrderRecorded
+from services.registration.domain.deal_events import (
+    DealAmended,
+    DealEvent,
+    DealResubmitted,
+    EvidenceAdded,
+    OrderRecorded,
+)
 from services.registration.domain.fitting import detail_faults
 from services.registration.domain.judging import rules_of
 from services.registration.domain.partner_reference import PartnerReference, PartnerReferenceTaken, take
@@ -50,6 +56,20 @@ def amend_deal(
 
     An amount far above the approved one asks whoever decides last once more.
     """
+    told, referred_to = amend_deal_without_documents(wish, deal, references, book)
+    return told if deal.unnamed else with_documents(told), referred_to
+
+
+def with_documents(told: list[DealEvent]) -> list[DealEvent]:
+    """The events; where they say anew what the deal is, others hear of its documents too."""
+    anew = DealResubmitted | DealAmended
+    return [replace(one, documents=True) if isinstance(one, anew) else one for one in told]
+
+
+def amend_deal_without_documents(
+    wish: AmendDeal, deal: Deal, references: tuple[PartnerReference, ...], book: Rulebook
+) -> tuple[list[DealEvent], list[list[PartnerReferenceTaken]]]:
+    """Evaluator 3: others heard of no document."""
     return (amend_deal_in_brief if deal.unnamed else amend_deal_in_full)(wish, deal, references, book)
 
 

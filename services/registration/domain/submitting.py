@@ -39,7 +39,7 @@ from services.registration.domain.exclusion import ExclusionList, entries
 from services.registration.domain.fitting import fitting, only
 from services.registration.domain.grouping import MEMBERS_MAX, GroupTooLarge, unmoved_group
 from services.registration.domain.judging import in_force, reference
-from services.registration.domain.keeping import referred, traced
+from services.registration.domain.keeping import referred, traced, with_documents
 from services.registration.domain.looking import Unseen, look, look_again
 from services.registration.domain.overlap import Reach
 from services.registration.domain.partner_facts import PartnerFacts
@@ -157,6 +157,17 @@ def resubmit_deal(
     *streams: *tuple[tuple[Deal, ...], OwnReferences, tuple[Traces, ...], *Unseen],
 ) -> Screened:
     """Takes the corrections of the fields that were named, screens again; the deal keeps its place in the order."""
+    made = resubmit_deal_without_documents(wish, deal, claims, *streams)
+    return made if deal.unnamed else (with_documents(made[0]), *made[1:])
+
+
+def resubmit_deal_without_documents(
+    wish: ResubmitDeal,
+    deal: Deal,
+    claims: tuple[Claims, ...],
+    *streams: *tuple[tuple[Deal, ...], OwnReferences, tuple[Traces, ...], *Unseen],
+) -> Screened:
+    """Evaluator 3: others heard of no document."""
     chosen = resubmit_deal_in_brief if deal.unnamed else resubmit_deal_in_full
     return chosen(wish, deal, claims, *streams)
 
@@ -318,6 +329,7 @@ def _registered(wish: RegisterDeal, mine: Claim, version: Version, rules: DealRu
         group=wish.group,
         withheld=rules.disclosure.withheld or LEFT_OUT,
         in_full=wish.in_full,
+        documents=wish.documents,
     )
 
 
