@@ -49,6 +49,38 @@ async def rows_of(registration: Running, batch_id: str, who: Any = P1, **query: 
     return list((await registration.get(who, f"/batches/{batch_id}/rows", **query)).json()["items"])
 
 
+async def test_a_dry_run_is_no_way_to_ask_of_more_customers_than_the_checks_of_a_day(registration: Running) -> None:
+    names = ("Quellhof", "Tannwerk", "Bergsee")
+
+    def customer(name: str) -> dict[str, str]:
+        return {"name": name, "country": "DE", "website": f"www.{name.lower()}.com"}
+
+    rows = [f"{name},DE,www.{name.lower()}.com,cloud/100,1000.00,EUR\n" for name in names]
+    for name in names[:2]:
+        assert (await registration.post(seller("p2"), "/deals", deal(customer=customer(name)))).status_code == 201
+    for number in range(29):
+        asked = deal(customer=customer(f"Zz{number}"))
+        assert (await registration.send(P1, "/checks", asked)).status_code == 200
+
+    first = await imported(registration, HEADER + rows[0])
+    batch = await imported(registration, HEADER + "".join(rows))
+    told = [await rows_of(registration, one["batch_id"]) for one in (first, batch)]
+    applied = await moved(registration, batch["batch_id"], "apply", "applied")
+
+    def said(found: list[dict[str, Any]]) -> list[tuple[str, str, list[str]]]:
+        return [(one["result"], one["outcome"], [it["code"] for it in one["remarks"]]) for one in found]
+
+    waiting, untold = ("good", "waiting", ["rival-ahead"]), ("good", "", ["too-many-checks"])
+    assert said(told[0]) == [waiting]
+    assert said(told[1]) == [waiting, untold, untold], "also of whom nobody else asked: else the silence would tell"
+    assert applied["counts"]["applied"] == 3
+    assert [one["outcome"] for one in await rows_of(registration, batch["batch_id"])] == [
+        "waiting",
+        "waiting",
+        "in_review",
+    ]
+
+
 async def test_good_rows_become_deals_and_bad_ones_say_which_column_and_why(registration: Running) -> None:
     bad = "Fabrikam,Germany,fabrikam.com,cloud,1000.00,EUR\nNobody,DE,,cloud,12.345,EUR\n"
     batch = await imported(registration, HEADER + lines(1) + bad + lines(2))

@@ -1,6 +1,7 @@
 """Deals from a file: what a row says, and how it is tried, registered and withdrawn, as the same commands as one by one."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,11 +13,20 @@ from chassis.decider import Problem
 from chassis.execution import Peek
 from chassis.http import Caller
 from chassis.rulebook import Rules
-from services.registration.api.asking import submission
+from services.registration.api.asking import question_of, submission
 from services.registration.api.bodies import RegisterBody
 from services.registration.application.on_deals import Asked, on_deal
 from services.registration.application.registering import Submission, asked_for, prepare_registration
 from services.registration.domain.account_key import own_keys
+from services.registration.domain.availability import (
+    NEEDS_REVIEW,
+    NOT_ELIGIBLE,
+    TAKEN,
+    CheckCustomer,
+    Checks,
+    DayOfChecks,
+    TooManyChecks,
+)
 from services.registration.domain.deal import Deal, Deals, Incomplete, Status
 from services.registration.domain.deal_commands import RegisterDeal, WithdrawDeal
 from services.registration.domain.screening import DEAL_RULES
@@ -157,6 +167,17 @@ def _by_column(error: Incomplete, values: dict[str, Any]) -> Incomplete:
 
 # What is done with a row
 
+OWN_REASONS = frozenset(
+    (
+        *("partner-not-active", "agreement-missing", "not-authorised", "role-not-allowed", "below-minimum", "tender"),
+        *("capacity-full", "identity-unconfirmed", "outside-territory", "certification-missing", "win-rate-low"),
+        *("product-not-listed", "review-required", "changed-after-loss"),
+    )
+)
+"""Reasons that say nothing of other partners, of the vendor and of who its customers are."""
+ASKED_AS = {Status.WAITING.value: TAKEN, Status.REJECTED.value: NOT_ELIGIBLE}
+UNTOLD = Made(remarks=(Remark(code=TooManyChecks.slug, text="Where it would stand is told when it is registered."),))
+
 
 async def rehearse(app: Application, caller: Caller, values: dict[str, Any]) -> Made:
     """Where the deal would stand if it were registered now."""
@@ -164,7 +185,43 @@ async def rehearse(app: Application, caller: Caller, values: dict[str, Any]) -> 
     verdict = await app.executor.rehearse(caller.tenant, _registering(app, caller, wish))
     if verdict.refusal:
         raise _by_column(verdict.refusal, values) if isinstance(verdict.refusal, Incomplete) else verdict.refusal
-    return Made(outcome=verdict.answer["status"], remarks=_reasons(verdict.answer))
+    would_be = Made(outcome=verdict.answer["status"], remarks=_reasons(verdict.answer))
+    return would_be if caller.principal.kind != "partner" else await _as_checked(app, caller, wish, would_be)
+
+
+async def _as_checked(app: Application, caller: Caller, wish: Submission, would_be: Made) -> Made:
+    """What a partner reads of it: a row that tells of others is one of its checks of the day, and is one of no more.
+
+    A file of ten thousand customers would else be as many questions which of them is taken. Where none is left, no row
+    tells where it would stand: else what is left untold would say that somebody else is there.
+    """
+    asked = _question(app, caller, wish, would_be)
+    try:
+        if _tells_of_others(would_be):
+            await app.executor.run(replace(caller.order(), command_id=asked.check_id, expected_version=None), asked)
+            return would_be
+    except TooManyChecks:
+        return UNTOLD
+    day: DayOfChecks = await app.executor.peek(caller.tenant)(Checks.at(asked.day))
+    return would_be if day.left else UNTOLD
+
+
+def _tells_of_others(would_be: Made) -> bool:
+    """Whether it says anything of others; also where the rules keep the reasons to themselves."""
+    codes = {one.code for one in would_be.remarks}
+    in_silence = not codes and would_be.outcome != Status.APPROVED.value
+    return in_silence or would_be.outcome == Status.WAITING.value or not codes <= OWN_REASONS
+
+
+def _question(app: Application, caller: Caller, wish: Submission, would_be: Made) -> CheckCustomer:
+    """The row as the question that it is, once a day however often it is asked."""
+    return CheckCustomer(
+        check_id=question_of(wish, lambda text: app.keys.hmac(caller.tenant, text)),
+        partner_id=wish.partner_id,
+        availability=ASKED_AS.get(would_be.outcome, NEEDS_REVIEW),
+        free_from=None,
+        now=wish.now,
+    )
 
 
 async def register(app: Application, caller: Caller, values: dict[str, Any]) -> Made:
