@@ -260,6 +260,27 @@ async def test_who_holds_may_appeal_at_once_however_late_the_list_of_disputes_is
     assert (appealed.status_code, appealed.json()["stage"]) == (200, "appealed")
 
 
+async def test_each_side_of_a_split_knows_its_part_before_it_may_still_appeal(registration: Running) -> None:
+    arbiter = replace(DESK, subject="arbiter-1", roles=("channel_manager",), duties=("arbiter",))
+    holder = await registration.register("p1")
+    mine = f"/disputes/{holder['registration_id']}"
+    await registration.post(DESK, f"/deals/{holder['registration_id']}/approve")
+    filer = await registration.register("p2")
+    theirs = f"/disputes/{filer['registration_id']}"
+    body = {"registration_id": filer["registration_id"], "kind": "earlier_work", "statement": "We met in 2024."}
+    await registration.post(seller("p2"), "/disputes", body)
+    await registration.post(arbiter, f"{theirs}/decide", {"outcome": "split", "reason": "Both.", "percent": "40"})
+
+    async def parts(who: Principal, path: str) -> list[tuple[str, str]]:
+        told = (await registration.get(who, path)).json()
+        assert told["stage"] == "decided"
+        return [(one["partner_id"], one["percent"]) for one in told["effects"]]
+
+    assert await parts(seller("p1"), mine) == [("p1", "60.00")]
+    assert await parts(seller("p2"), theirs) == [("p2", "40")]
+    assert await parts(DESK, theirs) == [("p2", "40"), ("p1", "60.00")]
+
+
 async def test_who_holds_appeals_by_its_own_deal_and_learns_nothing_of_who_filed(registration: Running) -> None:
     arbiter = replace(DESK, subject="arbiter-1", roles=("channel_manager",), duties=("arbiter",))
     holder = await registration.register("p1")

@@ -1,6 +1,6 @@
 """What is contested, where it stands, and what came of it. Against whom it goes is the vendor's to know."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -40,10 +40,11 @@ class Appeal(TypedDict):
 
 
 class DisputeDocument(TypedDict):
-    """`effects` are those of a final decision. `dispute_id` is the name of the claim that it is over: a deal, or an invitation.
+    """`effects` are those of the decision, which count once it is final.
 
-    `sides` are the partners on both sides, `deals` theirs, `holders` the deals of the other side with their partners.
-    `barred` are the people who may not decide it: who took part, and who has decided it before.
+    `dispute_id` is the name of the claim that it is over: a deal, or an invitation. `sides` are the partners on both sides,
+    `deals` theirs, `holders` the deals of the other side with their partners. `barred` are the people who may not decide
+    it: who took part, and who has decided it before.
     """
 
     dispute_id: str
@@ -157,8 +158,9 @@ def _changes(document: DisputeDocument, happened: object) -> dict[str, Any]:
             return {"stage": "under_review", "evidence": evidence, "due_at": iso(at)}
         case DisputeHeard(due_at=at):
             return {"stage": "under_review", "due_at": iso(at)}
-        case DisputeDecided(outcome=outcome, reason=reason, due_at=until, decided_by=by):
+        case DisputeDecided(outcome=outcome, reason=reason, shares=shares, due_at=until, decided_by=by):
             told = {"stage": "decided", "outcome": outcome, "reason": plain(reason)}
+            told["effects"] = _sharing(document, shares)
             return {**told, "barred": [*document["barred"], by], "due_at": iso(until) if until else None}
         case DisputeAppealed(due_at=at, holder=holder, statement=statement):
             side = HOLDER if holder else FILER
@@ -169,6 +171,12 @@ def _changes(document: DisputeDocument, happened: object) -> dict[str, Any]:
             return {"stage": "withdrawn", "due_at": None}
         case _:
             return {}
+
+
+def _sharing(document: DisputeDocument, shares: Sequence[Effect]) -> list[dict[str, Any]]:
+    """What each side is to get, which each must know before it may still appeal: the filer first, then who holds."""
+    sides = (document["partner_id"], *(one["partner_id"] for one in document["holders"]))
+    return [{**plain(share), "partner_id": whose} for share, whose in zip(shares, sides, strict=False)]
 
 
 def for_partner(document: dict[str, Any], own: Collection[str]) -> dict[str, Any]:
@@ -205,7 +213,7 @@ def _own_appeal(document: dict[str, Any], side: str) -> dict[str, Any] | None:
 
 DISPUTES = Projection(
     name="disputes",
-    version=4,
+    version=5,
     keys=dict.fromkeys(
         (
             *(DisputeOpened, DisputeEvidenceRequested, DisputeEvidenceShown, DisputeHeard),

@@ -198,8 +198,9 @@ async def deal_page_of(
         *(share["partner_id"] for share in shares),
         *(line["partner_id"] for line in lines.items),
     }
-    shown = {"card": card, "timeline": told, "doc": doc, "lines": lines, "names": await here.names(named), **sale}
-    shown |= await _beside(here, registration_id, doc)
+    beside = await _beside(here, registration_id, doc)
+    names = await here.names(named | _disputing(beside))
+    shown = {"card": card, "timeline": told, "doc": doc, "lines": lines, "names": names, **sale, **beside}
     shown |= await _taking_part(here, registration_id, doc)
     shown["mine_to_approve"] = doc.ok and "board" in doc.one and mine_to_approve(doc.one["board"], here)
     return await here.page("deal.html", status, **shown, why=await _why(here, told), refusal=refusal)
@@ -216,6 +217,12 @@ async def _beside(here: Visit, registration_id: str, doc: Part) -> dict[str, Par
     )
     found = {"dispute": dispute if dispute.ok else NOTHING, "contested": contested if contested.ok else NOTHING}
     return {"notes": notes if doc.ok else NOTHING, **found}
+
+
+def _disputing(beside: Mapping[str, Part]) -> set[str]:
+    """Who stands on either side of what is contested, as far as this side reads it."""
+    cases = (beside["dispute"].one, *beside["contested"].items)
+    return {one["partner_id"] for it in cases for one in (it, *it.get("holders", ())) if one.get("partner_id")}
 
 
 async def _taking_part(here: Visit, registration_id: str, doc: Part) -> dict[str, Any]:
