@@ -14,6 +14,8 @@ from typing import Annotated, Any
 
 import orjson
 import structlog
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
@@ -47,6 +49,7 @@ PARAMETERS_NAMED_MAX = 5
 NO_OBJECT, OF_THE_BODY = "send a JSON object here", ", with Content-Type: application/json"
 DROPPED_BYTES_MAX, DROPPED_SECONDS, QUIET_SECONDS = 64 << 20, 10.0, 1.0
 CURSOR_MAC_CHARACTERS = 16
+OTHER_CURSOR = "this cursor was not given by this list"
 YEARS = range(1970, 2200)
 
 
@@ -422,13 +425,23 @@ Paged = Annotated[Paging, Depends(paging)]
 async def page(
     caller: Caller, app: Application, model: str, paged: Paging, where: Mapping[str, Any], sort: str
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """One page of a model's documents and the signed cursor of the next. Filters that are None are left out."""
+    """One page of a model's documents and the closed cursor of the next. Filters that are None are left out."""
     named = {name: value for name, value in where.items() if value is not None}
     of = f"{model} {sort}"
     after = opened_cursor(app, caller.tenant, of, paged.cursor)
     found: Page = await app.read.find(model, caller.tenant, where=named, sort=sort, after=after, limit=paged.limit)
     following = found.next_cursor
-    return found.items, None if following is None else signed_cursor(app, caller.tenant, of, following)
+    return found.items, None if following is None else closed_cursor(app, caller.tenant, of, following)
+
+
+def closed_cursor(app: Application, tenant: str, of: str, state: Any) -> str:
+    """As `signed_cursor`, which nobody else can read: it names the document before, whose id may be another one's secret."""
+    box = _cipher(app, tenant).encrypt(orjson.dumps(state, option=orjson.OPT_SORT_KEYS), [of.encode()])
+    return base64.urlsafe_b64encode(box).decode()
+
+
+def _cipher(app: Application, tenant: str) -> AESSIV:
+    return AESSIV(bytes.fromhex(app.keys.hmac(tenant, "cursors")))
 
 
 def signed_cursor(app: Application, tenant: str, of: str, state: Any) -> str:
@@ -441,10 +454,19 @@ def opened_cursor(app: Application, tenant: str, of: str, cursor: str) -> Any:
     """The place that a cursor names, None for none. Raises BadRequest for one that this list did not give."""
     if not cursor:
         return None
-    text, _, mac = cursor.partition(".")
+    text, dot, mac = cursor.partition(".")
+    if not dot:
+        return _opened(app, tenant, of, cursor)
     if not hmac.compare_digest(mac.encode(), _cursor_mac(app, tenant, of, text).encode()):
-        raise BadRequest("this cursor was not given by this list")
+        raise BadRequest(OTHER_CURSOR)
     return orjson.loads(base64.urlsafe_b64decode(text))
+
+
+def _opened(app: Application, tenant: str, of: str, cursor: str) -> Any:
+    try:
+        return orjson.loads(_cipher(app, tenant).decrypt(base64.urlsafe_b64decode(cursor), [of.encode()]))
+    except (ValueError, InvalidTag) as error:
+        raise BadRequest(OTHER_CURSOR) from error
 
 
 def _cursor_mac(app: Application, tenant: str, of: str, text: str) -> str:

@@ -1,5 +1,6 @@
 """The review over HTTP: chains, the clock's deadlines, displacing, revoking, and what each side hears of it."""
 
+import base64
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from chassis.http import opened_cursor, signed_cursor
 from chassis.identity import Principal
 from contracts.attribution import DealStageChanged
 from contracts.registration import DealRevoked, DisputeDecided, ProtectionEnded, ProtectionExtended, ReviewOverdue
 from contracts.shared import AttentionCleared, AttentionRaised
-from tests.registration.service import ADMIN, DESK, FINANCE, Running, activated, deal, seller, started
+from tests.registration.service import ADMIN, DESK, FINANCE, TENANT, Running, activated, deal, seller, started
 
 OVERRIDER = replace(DESK, subject="desk-2", duties=("override",))
 OTHER_OVERRIDER = replace(OVERRIDER, subject="desk-3")
@@ -242,6 +244,34 @@ async def test_disputes_are_found_by_stage_kind_and_day_and_who_filed_one_only_b
     assert await found(opened_before="2026-03-04") == ["earlier_work"]
     assert await found(seller("p1"), partner_id="p2") == ["territory", "earlier_work"], "it answers no question of who"
     assert await found(seller("p2"), kind="territory") == []
+
+
+async def test_the_place_in_a_list_tells_nobody_of_another_partners_deal(registration: Running) -> None:
+    holder = await registration.register("p1")
+    await registration.post(DESK, f"/deals/{holder['registration_id']}/approve")
+    await registration.hear(activated("p3"))
+    filed = [await registration.register(partner) for partner in ("p2", "p3")]
+    for partner, mine in zip(("p2", "p3"), filed, strict=True):
+        body = {"registration_id": mine["registration_id"], "kind": "earlier_work", "statement": "We met in 2024."}
+        assert (await registration.post(seller(partner), "/disputes", body)).status_code == 201
+
+    first = (await registration.get(seller("p1"), "/disputes", limit=1)).json()
+    cursor = first["next_cursor"]
+    second = (await registration.get(seller("p1"), "/disputes", limit=1, cursor=cursor)).json()
+    app, of = registration.service.application, "disputes -opened_at"
+    signed = signed_cursor(app, TENANT, of, opened_cursor(app, TENANT, of, cursor))
+    refused = [
+        await registration.get(seller("p1"), "/deals", limit=1, cursor=cursor),
+        await registration.get(seller("p1"), "/disputes", limit=1, cursor=cursor[:-8] + "AAAAAAA="),
+        await registration.get(seller("p1"), "/disputes", limit=1, cursor="é\u202e"),
+    ]
+
+    told = base64.urlsafe_b64decode(cursor)
+    assert [one for one in filed if one["registration_id"].encode() in told] == []
+    assert [len(page["items"]) for page in (first, second)] == [1, 1]
+    assert second["next_cursor"] is None
+    assert (await registration.get(seller("p1"), "/disputes", cursor=signed)).json() == second, "one of before goes on"
+    assert [one.status_code for one in refused] == [400, 400, 400]
 
 
 async def test_who_holds_may_appeal_at_once_however_late_the_list_of_disputes_is(registration: Running) -> None:
