@@ -130,6 +130,56 @@ async def test_what_was_said_about_a_deal_is_forgotten_once_it_is_over(registrat
     assert (await registration.get(P2, f"/deals/{second}")).json()["details"]["description"] is None
 
 
+WRITTEN = {"customer": {"name": "Weserglas"}, "contacts": [ERIKA, OTTO]}
+BESIDE = {
+    "customer": {"name": "Weserglas"},
+    "description": "Ask j.erika@vanishing.example, or erika@vanishing.example.org.",
+}
+MAIL = """From: Erika Vanishing <erika@Vanishing.example>
+To: deals@acme.example
+Subject: A platform
+
+Customer: Weserglas
+"""
+
+
+async def written(it: Running) -> tuple[str, str, str, str]:
+    """Erika stands in a draft, in the words of another and in a mail; a fourth one names others of like addresses."""
+    about = {"customer": {"name": "Weserglas"}, "description": "Erika\nerika@vanishing.example"}
+    made = [await it.post(P1, "/drafts", body) for body in (WRITTEN, about, BESIDE)]
+    mail = await it.post(P1, "/intake/mail", {"mail": MAIL})
+    assert [one.status_code for one in (*made, mail)] == [201, 201, 201, 202]
+    first, second, beside = [one.json()["registration_id"] for one in made]
+    return first, second, beside, mail.json()["mail_id"]
+
+
+async def test_who_asks_is_told_the_drafts_and_mails_in_which_its_address_stands(registration: Running) -> None:
+    first, second, _, mail = await written(registration)
+    told = await found(registration)
+    assert {one["registration_id"]: [each["name"] for each in one["contacts"]] for one in told["drafts"]} == {
+        first: ["Erika Vanishing"],
+        second: [],
+    }
+    assert [one["mail_id"] for one in told["mails"]] == [mail]
+
+
+async def test_a_person_is_forgotten_in_drafts_and_mails_too_and_they_can_be_written_anew(
+    registration: Running,
+) -> None:
+    first, second, beside, mail = await written(registration)
+    for _ in range(2):
+        assert (await registration.post(ADMIN, "/people/forget", ASKS)).json() == {"forgotten": True}
+    told = await found(registration)
+    assert (told["drafts"], told["mails"]) == ([], [])
+    shown = {one: (await registration.get(P1, f"/drafts/{one}")).json()["body"] for one in (first, second, beside)}
+    assert shown == {first: None, second: None, beside: BESIDE}
+    assert (await registration.get(P1, f"/intake/mail/{mail}")).json()["raw"] is None
+    anew = await registration.patch(P1, f"/deals/{first}", {"customer": {"name": "Weserglas"}})
+    assert anew.status_code == 200, anew.text
+    handles = registration.service.application.executor.every_handles
+    assert (await verify_decisions(registration.service.store, handles)).differences == ()
+
+
 async def test_only_an_admin_of_the_vendor_finds_and_forgets_people(registration: Running) -> None:
     first, _, _ = await named(registration)
     for who in (P1, DESK):

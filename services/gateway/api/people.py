@@ -92,10 +92,10 @@ class Asking:
         )
 
     async def contact(self) -> KnownPart:
-        """Deals and leads that name the address; somebody at a customer is no person of onboarding."""
+        """Deals, leads, drafts and mails that name the address; somebody at a customer is no person of onboarding."""
         answer = await self._call("POST", "registration", "/people/find", {"email": self.mail})
         found = part("registration", "deals_and_leads", answer)
-        named = answer.ok and (found["answer"]["deals"] or found["answer"]["leads"])
+        named = answer.ok and any(found["answer"][where] for where in ("deals", "leads", "drafts", "mails"))
         return found if named or not answer.ok else nothing("registration", "deals_and_leads")
 
     async def staff(self) -> KnownPart:

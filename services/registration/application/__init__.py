@@ -165,6 +165,7 @@ from services.registration.domain.forgotten import (
     forget_contact,
     forget_contact_once,
     forget_deal,
+    forget_deal_but_no_draft,
     forget_deal_once,
 )
 from services.registration.domain.grouping import (
@@ -347,7 +348,7 @@ HANDLES = (
     ),
     *(
         Handles(ForgetDeal, decision, forgotten_streams, reads=forgotten_reads, answer=forgotten, evaluator=evaluator)
-        for evaluator, decision in ((1, forget_deal_once), (2, forget_deal))
+        for evaluator, decision in ((1, forget_deal_once), (2, forget_deal_but_no_draft), (3, forget_deal))
     ),
     Handles(ForgetMail, forget_mail, streams=mail_streams, answer=mailed),
     Handles(

@@ -40,7 +40,7 @@ class ContactForgotten:
 
 @event("registration.DealForgotten.v1")
 class DealForgotten:
-    """The personal text of a deal that is over: description, notes, disputes, the name of a natural person.
+    """The personal text of a deal that is over, or all of a draft: description, notes, disputes, a natural person's name.
 
     Of its contacts those without an e-mail address; the others have keys of their own.
     """
@@ -94,17 +94,26 @@ def forget_contact_once(wish: ForgetContact, forgotten: Forgotten) -> list[Forge
 
 
 def forget_deal(wish: ForgetDeal, _: Forgotten, deal: Deal) -> list[ForgettingEvent]:
-    """Writes down that a deal's words are forgotten; while it is open or protected they are needed."""
-    if deal.status in (*OPEN, Status.APPROVED):
-        over = [status.value for status in Status if status not in (*OPEN, Status.APPROVED, Status.NONE)]
-        raise WrongState("the deal is not over: only its contacts can be forgotten", state=deal.status, allowed=over)
-    return [DealForgotten(registration_id=wish.registration_id, forgotten_by=wish.by, forgotten_at=wish.now)]
+    """Writes down that the words of a deal or a draft are forgotten; while a deal is open or protected they are needed."""
+    return _written_down(wish, deal, (*(status for status in OPEN if status is not Status.DRAFT), Status.APPROVED))
+
+
+def forget_deal_but_no_draft(wish: ForgetDeal, _: Forgotten, deal: Deal) -> list[ForgettingEvent]:
+    """Evaluator 2: of a draft nothing could be forgotten."""
+    return _written_down(wish, deal, (*OPEN, Status.APPROVED))
 
 
 def forget_deal_once(wish: ForgetDeal, forgotten: Forgotten, deal: Deal) -> list[ForgettingEvent]:
     """Evaluator 1: what was said after the deal was forgotten was not written down again."""
-    told = forget_deal(wish, forgotten, deal)
+    told = forget_deal_but_no_draft(wish, forgotten, deal)
     return [] if forgotten.before else told
+
+
+def _written_down(wish: ForgetDeal, deal: Deal, needed: tuple[Status, ...]) -> list[ForgettingEvent]:
+    if deal.status in needed:
+        over = [status.value for status in Status if status not in (*needed, Status.NONE)]
+        raise WrongState("the deal is not over: only its contacts can be forgotten", state=deal.status, allowed=over)
+    return [DealForgotten(registration_id=wish.registration_id, forgotten_by=wish.by, forgotten_at=wish.now)]
 
 
 # Evolve

@@ -74,8 +74,9 @@ def _wishes(found: dict[str, Any], mail: str) -> list[tuple[str, str, Any]]:
 
 
 def _named(known: dict[str, Any]) -> bool:
-    """Whether a deal or a lead still says something of the person."""
-    return any(any(one["contacts"]) for one in known["deals"]) or any(one["contact"] for one in known["leads"])
+    """Whether a deal, a lead, a draft or a mail still says something of the person."""
+    said = any(any(one["contacts"]) for one in known["deals"]) or any(one["contact"] for one in known["leads"])
+    return said or bool(known["drafts"] or known["mails"])
 
 
 def _erased(known: dict[str, Any]) -> bool:
