@@ -162,6 +162,45 @@ async def test_an_estimate_pays_no_more_than_the_budget_of_a_spiff_has_left(ince
     assert (small["pay"], "budget" in [step["code"] for step in small["steps"]]) == ("4.00 EUR", False)
 
 
+@pytest.mark.parametrize(("last_award", "pays"), [("rest", "40.00 EUR"), ("none", "0.00 EUR")])
+async def test_an_estimate_pays_for_no_more_units_than_the_budget_has_left(incentives, last_award, pays):
+    """Of three pieces at 20.00 the pot has two: the last award takes the rest of them, or none."""
+    terms = {"kind": "spiff", "component": "spiff", "budget_id": "pot", "last_award": last_award, "axis": "units"}
+    await incentives.publish_plan(plan({"per_unit": "20"}, **terms), "boost")
+    assert (await incentives.post(APPROVER, "/budgets/pot/allocate", {"ref": "year", "units": "2"})).status_code == 201
+    asked = {**ASKED, "closes_on": "2026-03-20", "quantity": 3}
+    [line] = (await incentives.post(P1, "/estimates", asked)).json()["lines"]
+    assert line["pay"] == pays
+    assert line["steps"][-1]["text"] == f"of 60.00 EUR the budget pot pays {pays} by what it has left now"
+    [half] = (await incentives.post(P1, "/estimates", {**asked, "percent": "50"})).json()["lines"]
+    assert (half["pay"], "budget" in [step["code"] for step in half["steps"]]) == ("30.00 EUR", False)
+
+
+async def test_an_estimate_draws_on_a_budget_in_the_currency_in_which_it_is_paid_out(incentives):
+    """10.00 EUR are 20.00 USD, of which the pot has 5.00: a quarter of it."""
+    rates = {"source": "ecb", "on": "2026-03-02", "pairs": {"EUR/USD": "2"}}
+    assert (await incentives.post(FINANCE, "/rates", rates)).status_code == 201
+    terms = {"kind": "spiff", "component": "spiff", "budget_id": "pot", "payout_currency": "USD"}
+    await incentives.publish_plan(plan(**terms), "boost")
+    filled = {"ref": "year", "amount": "5.00", "currency": "USD"}
+    assert (await incentives.post(APPROVER, "/budgets/pot/allocate", filled)).status_code == 201
+    [line] = (await incentives.post(P1, "/estimates", {**ASKED, "closes_on": "2026-03-03"})).json()["lines"]
+    assert line["pay"] == "2.50 EUR"
+
+
+async def test_in_an_estimate_a_spiff_whose_budget_has_nothing_left_keeps_no_other_from_paying(incentives):
+    spiff = {"kind": "spiff", "component": "spiff"}
+    await incentives.publish_plan(plan(**spiff), "ten")
+    await incentives.publish_plan(plan({"percent": "30"}, **spiff, overlap="exclusive", budget_id="pot"), "alone")
+    asked = {**ASKED, "closes_on": "2026-03-20"}
+    found = (await incentives.post(P1, "/estimates", asked)).json()["lines"]
+    assert {line["plan_id"]: line["pay"] for line in found} == {"ten": "10.00 EUR", "alone": "0.00 EUR"}
+    filled = {"ref": "year", "amount": "100.00", "currency": "EUR"}
+    assert (await incentives.post(APPROVER, "/budgets/pot/allocate", filled)).status_code == 201
+    found = (await incentives.post(P1, "/estimates", asked)).json()["lines"]
+    assert {line["plan_id"]: line["pay"] for line in found} == {"alone": "30.00 EUR"}
+
+
 async def test_an_estimate_pays_a_partner_that_leaves_nothing_after_its_last_business_day(incentives):
     await incentives.publish_plan(plan())
     await incentives.hear(activated())

@@ -33,16 +33,17 @@ from services.incentives.application.forecasting import (
     possible_facts,
 )
 from services.incentives.application.sales import rules_of_kind
-from services.incentives.application.trying import Trial, known_between, pot_of, side_of
+from services.incentives.application.trying import Trial, budget_of, known_between, side_of
 from services.incentives.domain.backtest import Backtest
+from services.incentives.domain.budget import Budget
 from services.incentives.domain.choice import Chosen, overlapping, plans_for, read_plan, version_of
 from services.incentives.domain.exchange import NoRate
 from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.plan import Plan, schedule_of
-from services.incentives.domain.rating import PLANS, RatingFacts, Sold, at_tier, evaluate, rate, text_of
+from services.incentives.domain.rating import PLANS, QUARANTINED, RatingFacts, Sold, at_tier, evaluate, rate, text_of
 from services.incentives.domain.sale import SaleInvalid
 from services.incentives.domain.schedule import reaches
-from services.incentives.domain.side import Pot
+from services.incentives.domain.spending import given_now
 from services.incentives.domain.tier_rules import TIER, TIERS, TierRules
 
 BACKTEST = "backtest"
@@ -240,34 +241,32 @@ async def estimate(body: EstimateBody, caller: Writer, app: App) -> Response:
     fitting = [one for one in found if not one.plan.deal_types or body.deal_type in one.plan.deal_types]
     earning = fitting if payee.leaving.earns(body.closes_on) else []
     facts = {chosen.plan_id: await possible_facts(peek, it, chosen) for chosen in earning}
-    paying = overlapping(earning, lambda chosen: _pay(facts[chosen.plan_id], chosen.plan))
+    pots = {chosen.plan_id: await budget_of(peek, chosen.plan) for chosen in earning}
+    paying = overlapping(earning, lambda chosen: _pay(facts[chosen.plan_id], chosen.plan, pots[chosen.plan_id]).amount)
     ladders = await _ladders(app, caller.tenant, peek)
     lines = [
-        _within(await pot_of(peek, [], one.plan), one.plan, _estimated(it, one, facts[one.plan_id], ladders))
+        _within(_estimated(it, one, facts[one.plan_id], ladders), facts[one.plan_id], one.plan, pots[one.plan_id])
         for one in paying
     ]
     return shown({"lines": lines})
 
 
-def _within(pot: Pot | None, plan: Plan, line: dict[str, Any]) -> dict[str, Any]:
-    """The line with no more than its budget has left now, where both are of one currency; units are not looked at."""
-    amount, _, currency = str(line["pay"]).partition(" ")
-    if pot is None or pot.of_units or currency != plan.currency or Decimal(amount) <= pot.left:
+def _within(line: dict[str, Any], facts: RatingFacts, plan: Plan, pot: Budget | None) -> dict[str, Any]:
+    """The line with no more than its budget has left now, of money or of units."""
+    pays = text_of(_pay(facts, plan, pot))
+    if pot is None or line["pay"] in (pays, QUARANTINED):
         return line
-    given = Money(amount=pot.left if plan.last_award == "rest" else Decimal(0), currency=plan.currency)
-    pays = text_of(none_of(plan.currency) + given)
-    step = Reason(
-        code="budget", text=f"of {line['pay']} the budget {pot.budget_id} pays {pays} by what it has left now"
-    )
-    return {**line, "steps": [*line["steps"], plain(step)], "pay": pays}
+    text = f"of {line['pay']} the budget {plan.budget_id} pays {pays} by what it has left now"
+    return {**line, "steps": [*line["steps"], plain(Reason(code="budget", text=text))], "pay": pays}
 
 
-def _pay(facts: RatingFacts, plan: Plan) -> Decimal:
-    """What a plan would pay; nothing where it waits for a rate of exchange."""
+def _pay(facts: RatingFacts, plan: Plan, pot: Budget | None) -> Money:
+    """What a plan would pay out of its budget, if it has one; nothing where it waits for a rate of exchange."""
     try:
-        return rate(facts, plan).pay.amount
+        pay = rate(facts, plan).pay
     except NoRate:
-        return Decimal(0)
+        return none_of(plan.currency)
+    return pay if pot is None else given_now(pay, plan, facts, pot)
 
 
 async def _ladders(app: Application, tenant: str, peek: Peek) -> list[TierRules]:

@@ -68,6 +68,7 @@ async def possible_facts(peek: Look, it: Possible, chosen: Chosen) -> RatingFact
         payee_id=it.partner_id,
         circumstances=circumstances_of(payee, it.closes_on, deal),
         rates=await rates_about(peek, [it.closes_on]),
+        payout_currency=payees[it.partner_id].payout_currency,
     )
 
 

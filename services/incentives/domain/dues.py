@@ -15,10 +15,9 @@ from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import NoRate, Rate
 from services.incentives.domain.payee import Payee, circumstances_of, standing_for
 from services.incentives.domain.plan import BILLED, SPIFF, Plan
-from services.incentives.domain.rating import Derivation, OutOfRange, RatingFacts, Sold, counts, rate, tidy
+from services.incentives.domain.rating import Derivation, OutOfRange, RatingFacts, Sold, pieces, rate, tidy
 from services.incentives.domain.sale import Line, Quarantined, Sale, rated_kind, shares_in_month
 from services.incentives.domain.sale_events import CreditRecorded, LineKey, WinRecorded
-from services.incentives.domain.schedule import PERCENT
 
 PARTY_OF_ROLE = {"distribute": "distributor", "resell": "reseller"}
 Waiting = frozenset[tuple[int, str]]
@@ -321,10 +320,9 @@ def mix_of(due: Due, derivation: Derivation) -> Decimal:
 
 
 def units_sold(due: Due) -> Fraction:
-    """How many pieces of what a plan pays for are a share's part. What sells nothing yet is one, whatever it names."""
-    sold = counts(due.chosen.plan, due.basis.sold)
-    pieces = min(len(sold), 1) if due.win.achievement else sum(line.quantity for line in sold)
-    return Fraction(pieces) * Fraction(due.share.percent) / Fraction(PERCENT)
+    """How many pieces of what a plan pays for are a share's part."""
+    plan, achieved = due.chosen.plan, bool(due.win.achievement)
+    return pieces(plan, due.basis.sold, due.share.percent, achieved=achieved)
 
 
 def _spiffs_paid(sale: Sale, win: WinRecorded, of: tuple[str, Share], before: Sequence[Chosen]) -> list[Plan]:

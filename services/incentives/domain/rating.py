@@ -38,6 +38,8 @@ from services.incentives.domain.schedule import (
 
 NOTHING = Decimal(0)
 FIRST_YEAR_MONTHS = 12
+QUARANTINED = "quarantined"
+"""The outcome of what waits for a rate of exchange."""
 
 
 @frozen
@@ -147,6 +149,13 @@ class OutOfRange(Invalid):
 def counts(plan: Plan, sold: tuple[Sold, ...]) -> tuple[Sold, ...]:
     """The sold lines that the plan pays for."""
     return tuple(line for line in _of_products(plan, sold) if not (line.special_price_id and plan.regular_prices_only))
+
+
+def pieces(plan: Plan, sold: tuple[Sold, ...], percent: Decimal, *, achieved: bool) -> Fraction:
+    """How many pieces of what a plan pays for are a share's part. What sells nothing yet is one, whatever it names."""
+    counted = counts(plan, sold)
+    whole = min(len(counted), 1) if achieved else sum(line.quantity for line in counted)
+    return Fraction(whole) * Fraction(percent) / Fraction(PERCENT)
 
 
 def _of_products(plan: Plan, sold: tuple[Sold, ...]) -> tuple[Sold, ...]:
@@ -330,7 +339,7 @@ def evaluate(facts: RatingFacts, plan: Plan) -> Decision:
         found = rate(facts, plan)
     except NoRate as missing:
         text = f"the plan pays in {plan.currency}: {missing}"
-        return Decision(outcome="quarantined", reasons=(Reason(code="no-rate", text=text),))
+        return Decision(outcome=QUARANTINED, reasons=(Reason(code="no-rate", text=text),))
     day = payable_on(facts.earned_on or facts.credited_on, plan.released[0].after_days)
     earned = iso(facts.earned_on or facts.credited_on)
     dates = Reason(code="dates", text=f"earned {earned}, held {plan.released[0].after_days} days, payable {iso(day)}")

@@ -1,4 +1,4 @@
-"""What a budget would have given: award after award in the order of their days, never more than is left.
+"""What a budget would have given: award after award in the order of their days, never more than is left; or gives now.
 
 A backtest meets sales in any order, so awards are kept until all sales are in. What a reversal takes back of an award
 is there for later ones. On one day awards come first; of awards on one day those of the sale with the smaller id.
@@ -12,8 +12,12 @@ from fractions import Fraction
 from typing import Literal
 
 from chassis.event import frozen
-from contracts.values import Money
-from services.incentives.domain.rating import half_up, reversed_by
+from contracts.values import Money, total
+from services.incentives.domain.budget import Budget
+from services.incentives.domain.exchange import NoRate
+from services.incentives.domain.plan import Plan
+from services.incentives.domain.rating import RatingFacts, half_up, paid_out, pieces, reversed_by
+from services.incentives.domain.sharing import portions
 from services.incentives.domain.taking import decimal_of
 from services.incentives.domain.units import UNIT_DIGITS
 
@@ -44,9 +48,7 @@ class Award:
 
     def paid(self, drawn: Decimal) -> Money:
         """What it is paid for what it drew."""
-        if drawn == self.cost:
-            return self.amount
-        return half_up(Fraction(self.amount.amount) * Fraction(drawn) / Fraction(self.cost), self.amount.currency)
+        return self.amount if drawn == self.cost else _part_of(self.amount, drawn, self.cost)
 
     def stands(self, drawn: Decimal, taken: Fraction) -> Decimal:
         """What of what it drew stands once so much of its basis is taken."""
@@ -105,3 +107,43 @@ def _steps(awards: Sequence[Award]) -> list[Step]:
 def _drawn(amount: Decimal, left: Decimal, last: LastAward) -> Decimal:
     """All of it, or the rest where that is left and wanted."""
     return amount if amount <= left else left if last == "rest" else NOTHING
+
+
+# What a budget gives now, to a sale that might be
+
+
+def given_now(pay: Money, plan: Plan, facts: RatingFacts, budget: Budget) -> Money:
+    """What of a pay the budget of its plan has left now, as a sale draws on it: its pieces, or payee by payee in money."""
+    if budget.units is None:
+        return _of_money(pay, plan, facts, budget)
+    asked = decimal_of(round(pieces(plan, facts.sold, facts.percent, achieved=bool(facts.achievement)), UNIT_DIGITS))
+    return _part_of(pay, _drawn(asked, budget.units.available, plan.last_award), asked)
+
+
+def _of_money(pay: Money, plan: Plan, facts: RatingFacts, budget: Budget) -> Money:
+    """Draws in the currency in which each part is paid out where the budget is in that, else in the plan's."""
+    none = Money(amount=NOTHING, currency=pay.currency)
+    if budget.allocated is None:
+        return none
+    left, given = budget.available.amount, [none]
+    for portion in portions(pay, plan.payees, plan.released, facts.parties or {"partner": facts.payee_id}):
+        cost = _cost(portion.amount, plan, facts, budget.allocated.currency)
+        drawn = _drawn(cost, left, plan.last_award) if cost is not None else NOTHING
+        left -= drawn
+        given.append(_part_of(portion.amount, drawn, cost or NOTHING))
+    return total(given, pay.currency)
+
+
+def _cost(amount: Money, plan: Plan, facts: RatingFacts, currency: str) -> Decimal | None:
+    """What an amount draws of a budget in a currency; None where it pays in another one, or no rate is known."""
+    try:
+        paid = paid_out(amount, plan, facts)[0]
+    except NoRate:
+        paid = amount
+    return next((one.amount for one in (paid, amount) if one.currency == currency), None)
+
+
+def _part_of(amount: Money, drawn: Decimal, cost: Decimal) -> Money:
+    """The part of an amount that is paid for what it drew of its cost."""
+    part = Fraction(drawn) / Fraction(cost) if cost else Fraction(0)
+    return half_up(Fraction(amount.amount) * part, amount.currency)
