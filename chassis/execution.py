@@ -47,7 +47,7 @@ class Done(TypedDict):
     """Nothing but that it is so now."""
 
 
-def _no_answer(command: Any, *states: Any) -> Done:
+def no_answer(command: Any, *states: Any) -> Done:
     return {}
 
 
@@ -65,7 +65,7 @@ class Handles:
     decide: Callable[..., Any]
     streams: Callable[[Any], Slots]
     reads: Callable[[Any], Slots] = _no_streams
-    answer: Callable[..., Mapping[str, Any]] = _no_answer
+    answer: Callable[..., Mapping[str, Any]] = no_answer
     evaluator: int = 1
     prepare: Callable[[Any, Look], Awaitable[Any]] | None = None
 

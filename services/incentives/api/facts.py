@@ -18,6 +18,7 @@ from contracts.values import Money, money
 from services.incentives.access import READ_EARNINGS
 from services.incentives.api.earnings import own
 from services.incentives.api.narrowing import Filter, Sort, sorted_by
+from services.incentives.application.answers import ReversalAnswer
 from services.incentives.application.sales import FactCommand, in_books, prepared
 from services.incentives.domain.choice import read_plan
 from services.incentives.domain.plan import Plan, schedule_of
@@ -192,9 +193,13 @@ def making(app: App, tenant: str, wish: FactCommand) -> Any:
 
 
 @router.post("/sales/{opportunity_id}/reverse")
+@answers(ReversalAnswer)
 async def reverse(opportunity_id: Id, body: ReverseBody, caller: Writer, app: App) -> Response:
-    """Takes back what a credit note or a cancelled term takes of a sale, for the plans that listen to billing."""
-    amount = exact_money(body.amount, body.currency)
+    """Takes back what a credit note or a cancelled term takes of a sale, for the plans that listen to billing.
+
+    The answer says which lines hear it and which do not. One of an id that is known changes nothing.
+    """
+    amount = _asked_back(body)
     wish = RecordReversal(
         opportunity_id=opportunity_id,
         win_no=body.win_no,
@@ -211,6 +216,16 @@ async def reverse(opportunity_id: Id, body: ReverseBody, caller: Writer, app: Ap
         source="billing",
     )
     return await perform(caller, app, RecordReversal, making(app, caller.tenant, wish))
+
+
+def _asked_back(body: ReverseBody) -> Money:
+    """What a credit note asks; nothing where it asks months. Raises SaleInvalid for one that asks neither, or both."""
+    amount, unearned, term = exact_money(body.amount, body.currency), body.unearned_months, body.term_months
+    if (unearned is None) != (term is None) or (unearned or 0) > (term or 0):
+        raise SaleInvalid("unearned_months go with the term_months that they are of, and are no more than those")
+    if bool(unearned) != amount.zero:
+        raise SaleInvalid("a credit note has an amount above zero, or the unearned_months of a term, and not both")
+    return amount
 
 
 @router.post("/sales/{opportunity_id}/resolve")

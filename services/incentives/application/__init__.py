@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from chassis.execution import Handles
+from chassis.execution import Handles, no_answer
 from chassis.rulebook import Kind
 from services.incentives.application.answers import (
     batch_answer,
@@ -16,12 +16,14 @@ from services.incentives.application.answers import (
     payment_answer,
     price_answer,
     request_answer,
+    reversal_answer,
     share_answer,
     statement_answer,
     tier_answer,
     true_up_answer,
 )
 from services.incentives.application.sales import (
+    ANSWERS_REVERSALS,
     AWARD_EVALUATORS,
     EVALUATORS,
     decide_award,
@@ -166,6 +168,7 @@ HANDLES = (
             fact_streams,
             reads=fact_reads,
             prepare=with_streams,
+            answer=reversal_answer if fact is RecordReversal and evaluator >= ANSWERS_REVERSALS else no_answer,
             evaluator=evaluator,
         )
         for evaluator in EVALUATORS

@@ -1,5 +1,6 @@
 """What a command answers: where things stand after it."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any, TypedDict
 
@@ -11,7 +12,11 @@ from services.incentives.domain.batch import Batch
 from services.incentives.domain.books import Books
 from services.incentives.domain.budget import Budget
 from services.incentives.domain.payment import Payment
-from services.incentives.domain.sale import HELD, PAYABLE, Sale
+from services.incentives.domain.plan import REBATE
+from services.incentives.domain.sale import HELD, PAYABLE, Line, Sale, heard_of
+from services.incentives.domain.sale_commands import RecordReversal
+from services.incentives.domain.sale_events import ReversalRecorded
+from services.incentives.domain.taking import counted
 from services.incentives.domain.tier import Tier
 
 
@@ -94,6 +99,40 @@ class MonthAnswer(TypedDict, total=False):
     sha256: str
 
 
+class HearingLine(TypedDict):
+    """A line whose plan hears the reversal, and what of it stands now; of a rebate, which counts in its window, null."""
+
+    line_id: str
+    plan_id: str
+    remaining: Annotated[dict[str, str], Money] | None
+
+
+class UnhearingLine(TypedDict):
+    """A line that the reversal leaves as it is: its plan hears refunds from `hears`, the CRM or billing."""
+
+    line_id: str
+    plan_id: str
+    hears: str
+
+
+class ReversalAnswer(TypedDict):
+    """What a reversal did: to which lines, and which it left as they are, and why.
+
+    `result` is recorded, or repeated where one of that id was known: then `asked` (or the months) is what that asked.
+    """
+
+    opportunity_id: str
+    win_no: int
+    reversal_id: str
+    result: str
+    asked: Annotated[dict[str, str], Money] | None
+    unearned_months: int | None
+    term_months: int | None
+    lines: list[HearingLine]
+    unheard: list[UnhearingLine]
+    text: str
+
+
 class PaymentAnswer(TypedDict):
     """Where the payment stands; `reference` is the newest under which the provider knows it."""
 
@@ -165,6 +204,70 @@ def true_up_answer(wish: meter.PostponeTrueUp, state: meter.Meter) -> LineAnswer
 def line_answer(wish: Any, state: Sale) -> LineAnswer:
     known = state.lines.get(wish.line_id)
     return {"line_id": wish.line_id, "state": known.state if known else None}
+
+
+def reversal_answer(wish: RecordReversal, state: Sale, *_: Any) -> ReversalAnswer:
+    kept = next(one for one in state.reversals if one.asked.reversal_id == wish.reversal_id)
+    of_win = [line for line in state.lines.values() if line.key.win_no == kept.win_no and not line.superseded]
+    hearing = [line for line in of_win if heard_of([kept], line.hears, line.basis_kind)]
+    asked = kept.asked
+    return {
+        "opportunity_id": kept.opportunity_id,
+        "win_no": kept.win_no,
+        "reversal_id": asked.reversal_id,
+        "result": "recorded" if _of_this(wish, kept) else "repeated",
+        "asked": plain(asked.amount) if asked.months is None else None,
+        "unearned_months": asked.unearned_months,
+        "term_months": asked.term_months,
+        "lines": [
+            {
+                "line_id": line.line_id,
+                "plan_id": line.key.plan_id,
+                "remaining": None if line.kind == REBATE else plain(line.remaining),
+            }
+            for line in hearing
+        ],
+        "unheard": [
+            {"line_id": line.line_id, "plan_id": line.key.plan_id, "hears": line.hears}
+            for line in of_win
+            if line not in hearing
+        ],
+        "text": _of_reversal(kept, state, of_win, hearing),
+    }
+
+
+def _of_this(wish: RecordReversal, kept: ReversalRecorded) -> bool:
+    """Whether it is this very command that recorded it."""
+    asked = (kept.asked.amount, kept.asked.parts, kept.asked.unearned_months, kept.asked.term_months)
+    return kept.recorded_at == wish.now and asked == (wish.amount, wish.parts, wish.unearned_months, wish.term_months)
+
+
+def _of_reversal(kept: ReversalRecorded, state: Sale, of_win: Sequence[Line], hearing: Sequence[Line]) -> str:
+    """What a reversal comes to in a sentence, and where it comes to nothing what to do."""
+    if kept.win_no not in state.wins:
+        return (
+            f"win {kept.win_no} of this sale is not known: it counts once it is, so look whether sale and win are right"
+        )
+    if not of_win:
+        return "nothing has been earned on this sale yet: it counts for what will be, under plans that hear it"
+    if not hearing:
+        return (
+            f"no plan that has paid for this sale hears refunds from {kept.source}, so no line changes: a plan on what is "
+            "invoiced or collected hears billing, every other one the CRM, unless its reversals_from says otherwise"
+        )
+    if not any(_takes_of(kept, line, state) for line in hearing):
+        return (
+            "it takes nothing: what it names is not known or taken back already, or it comes too late for the plans "
+            "that hear it"
+        )
+    return "the lines of plans that hear it are smaller by their part"
+
+
+def _takes_of(kept: ReversalRecorded, line: Line, state: Sale) -> bool:
+    """Whether it takes something of what a line was earned on."""
+    heard = heard_of(state.reversals_of(kept.win_no), line.hears, line.basis_kind)
+    mine = [one for one in state.taken(kept.win_no, line.basis_kind, heard) if one.asked == kept.asked]
+    return counted(mine, line.counted, line.earned_on, line.refund_days, line.ageing) > 0
 
 
 def budget_answer(wish: Any, state: Budget) -> BudgetAnswer:

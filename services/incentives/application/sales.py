@@ -72,9 +72,12 @@ LEARNED = (
     "began_inside",
     "keeps_too_much",
     "of_own_kind",
+    "answers_reversals",
 )
 """What each evaluator after the first decides with, and those before it without; see `Known`."""
 EVALUATORS = range(1, len(LEARNED) + 2)
+ANSWERS_REVERSALS = LEARNED.index("answers_reversals") + 2
+"""The evaluator from which on whoever enters a reversal is told what it did."""
 AWARDS_LEARNED = LEARNED[LEARNED.index("waited_for") :]
 """The same of a claim's decision, whose first evaluator decided with all that was learned before."""
 AWARD_EVALUATORS = range(1, len(AWARDS_LEARNED) + 2)

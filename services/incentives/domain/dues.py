@@ -45,7 +45,8 @@ class Known:
     without `waits_in_window` a fact is refused of which a window has to post something that has no rate into the books, and
     of a true-up that is lowered to nothing a rest may stay in the books; without `began_inside` a plan that began inside a
     window rates it by its first version of all, though that had ended before; without `keeps_too_much` a fact is refused, and
-    lost, that comes to more than money can hold; without `of_own_kind` a fact is known by its number alone, whatever it is.
+    lost, that comes to more than money can hold; without `of_own_kind` a fact is known by its number alone, whatever it is;
+    without `answers_reversals` a reversal is decided as with it, and whoever enters it is not told what it did.
     """
 
     books: Sequence[Rulebook]
@@ -71,6 +72,7 @@ class Known:
     began_inside: bool = True
     keeps_too_much: bool = True
     of_own_kind: bool = True
+    answers_reversals: bool = True
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ async def reverse(line_id: str, here: Here, sent: Sent) -> Response:
     body = {"win_no": it["win_no"], **named, **months}
     answer = await here.send(sent, "incentives", f"/sales/{it['opportunity_id']}/reverse", body)
     if answer.ok:
-        return here.went(answer, f"/lines/{line_id}", "reversed")
+        return here.went(answer, f"/lines/{line_id}", "reversed" if answer.json()["lines"] else "reversed-nothing")
     return await line_page(here, line_id, refused("reverse", sent, answer), answer.status)
 
 
