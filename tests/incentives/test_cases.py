@@ -11,21 +11,25 @@ from chassis.decider import Raced
 from chassis.event import decode
 from chassis.identity import Principal
 from chassis.record import CommandRecorded
-from chassis.testing.projections import assert_repeatable, told
+from chassis.testing.projections import assert_repeatable, project, told
 from contracts.registration import DealApproved
 from contracts.samples import sample
 from services.incentives.domain.abuse_rules import ABUSES, AbuseFacts, hits
 from services.incentives.domain.case import (
+    CaseExtended,
     CaseOpened,
     Cases,
     CloseCase,
     Labelled,
+    LineRef,
     LookForAbuse,
     SignalSeen,
     backtest,
 )
+from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.payee import Payees
 from services.incentives.domain.payee_events import PayeeBlocked, PayeeReviewClosed, PayeeReviewOpened
+from services.incentives.projections import abuse_looks
 from services.incentives.projections.abuse_looks import same_company
 from services.incentives.projections.cases import CASES
 from services.incentives.publishing import publish
@@ -362,3 +366,136 @@ async def test_two_payees_with_one_account_wait_until_somebody_has_looked(tmp_pa
         assert (await it.post(APPROVER, path, {"outcome": "confirmed", "reason": "one family"})).status_code == 200
         [payee] = (await it.get(P2, "/payees"))["items"]
         assert ("under_review" in payee["gates"], "blocked" in payee["gates"]) == (False, True)
+
+
+async def self_referred(it: Any) -> Any:
+    """A deal whose customer is its own partner, paid on what is invoiced; the case that its first invoice opened."""
+    await watched(it, rule("self_referral"))
+    await it.hear(replace(activated("p1"), domains=("north.example",)))
+    name = "entente.registration.DealApproved.v1"
+    approved: DealApproved = decode(name, sample(name))
+    account = replace(approved.account, domain="north.example")
+    await it.hear(replace(approved, registration_id="r1", partner_id="p1", account=account))
+    await it.publish_plan(plan(basis="invoiced", hold_days=0))
+    it.clock.set(datetime(2026, 3, 20, 9, tzinfo=UTC))
+    await it.hear(won())
+    await it.hear(credited(("p1", "100.00")))
+    await invoiced(it, "i1")
+    return await opened(it)
+
+
+async def invoiced(it: Any, number: str) -> None:
+    fact = {"opportunity_id": "o1", "kind": "invoiced", "currency": "EUR", "amount": "100.00", "on": "2026-03-16"}
+    answer = await it.post(FINANCE, "/sales-facts", {"facts": [{**fact, "external_id": number}]})
+    assert [one["result"] for one in answer.json()["results"]] == ["recorded"]
+
+
+async def all_under_review(it: Any, count: int) -> None:
+    said = ["under review"] * count
+    await it.until(P1, "/lines", lambda page: [line["why_held"] for line in page["items"]] == said)
+
+
+async def test_what_a_deal_earns_later_is_held_as_well_and_freed_with_the_rest(tmp_path):
+    async with started(tmp_path) as it:
+        case = await self_referred(it)
+        await invoiced(it, "i2")
+        await all_under_review(it, 2)
+        path = f"/cases/{case['case_id']}"
+        held = await it.until(FINANCE, path, lambda found: len(found["lines"]) == 2)
+        assert (held["state"], held["action"]) == ("open", "hold")
+        said = {"outcome": "false_alarm", "reason": "another company of that name"}
+        assert (await it.post(APPROVER, f"{path}/close", said)).status_code == 200
+        await it.until(P1, "/lines", lambda page: [line["state"] for line in page["items"]] == ["payable"] * 2)
+        await invoiced(it, "i3")
+        await it.rest()
+        assert {line["state"] for line in (await it.get(P1, "/lines"))["items"]} == {"payable"}
+
+
+async def test_what_a_confirmed_deal_earns_later_is_held_too(tmp_path):
+    async with started(tmp_path) as it:
+        case = await self_referred(it)
+        said = {"outcome": "confirmed", "reason": "it is the partner itself"}
+        assert (await it.post(APPROVER, f"/cases/{case['case_id']}/close", said)).status_code == 200
+        await invoiced(it, "i2")
+        await all_under_review(it, 2)
+        lines = (await it.until(FINANCE, f"/cases/{case['case_id']}", lambda found: len(found["lines"]) == 2))["lines"]
+        assert {line["opportunity_id"] for line in lines} == {"o1"}
+
+
+def test_a_case_that_has_all_of_the_lines_says_nothing_and_the_first_evaluator_never_held_more():
+    log = log_of(rule("self_referral"))
+    wish = replace(shared(), facts=AbuseFacts(signal="self_referral", count=1))
+    log.tell(wish)
+    log.tell(replace(wish, now=NOW + timedelta(days=1)))
+    assert names(log) == ["SignalSeen", "CaseOpened"]
+    assert names(log.as_then(LookForAbuse=1).tell(wish)) == ["SignalSeen", "CaseOpened"]
+
+
+def test_a_case_that_goes_on_says_so_and_its_read_model_names_all_that_it_holds():
+    first, later = [LineRef(opportunity_id="o1", line_id=one) for one in ("l1", "l2")]
+    seen = told(
+        SignalSeen(
+            case_id="c1",
+            partner_id="p1",
+            payee_id="p1",
+            subject="o1-p1",
+            related=("o1",),
+            facts=AbuseFacts(signal="self_referral", count=1),
+            seen_at=NOW,
+        ),
+        CaseOpened(
+            case_id="c1",
+            partner_id="p1",
+            payee_id="p1",
+            signal="self_referral",
+            action="hold",
+            rulebook_id=BOOK,
+            version=1,
+            hits=(),
+            lines=(first,),
+            holds_payee=False,
+            opened_at=NOW,
+        ),
+        CaseExtended(case_id="c1", partner_id="p1", payee_id="p1", lines=(later,), extended_at=NOW),
+    )
+    assert_repeatable(CASES, seen)
+    [document] = project(CASES, seen).values()
+    assert [line["line_id"] for line in document["lines"]] == ["l1", "l2"]
+    assert EXPLAIN[CaseExtended](seen[-1]).outcome == "hold"
+
+
+async def test_a_line_that_another_credit_took_the_place_of_is_no_refund(tmp_path):
+    """At 50 % of 2 lines its 100.00, all of which its new credit takes back, would meet the rule beside the new line."""
+    async with started(tmp_path) as it:
+        await watched(it, rule("refund_ratio"))
+        await it.hear(activated("p1"))
+        await it.publish_plan(plan(hold_days=0))
+        it.clock.set(datetime(2026, 3, 20, 9, tzinfo=UTC))
+        await it.hear(won())
+        await it.hear(credited(("p1", "100.00")))
+        await it.hear(credited(("p1", "99.00"), ("p2", "1.00"), revision=2))
+        await it.rest()
+        lines = (await it.get(P1, "/lines"))["items"]
+        assert sorted((line["state"], line["recredited"]) for line in lines) == [("payable", False), ("reversed", True)]
+        assert (await it.get(FINANCE, "/cases"))["items"] == []
+
+
+async def test_the_same_account_anew_is_no_change_of_it(tmp_path):
+    async with started(tmp_path) as it:
+        await it.hear(activated("p1"))
+        first, other = "DE89370400440532013000", "DE02120300000000202051"
+        day = datetime(2026, 3, 2, 9, tzinfo=UTC)
+        for days, iban in ((0, first), (1, first), (2, other), (40, other)):
+            it.clock.set(day + timedelta(days=days))
+            bank = {"iban": iban, "holder": "North"}
+            assert (await it.put(P1, "/payees/p1/bank", bank)).status_code == 200
+            changed = await changes_of(it)
+            assert (changed.count, changed.days) == {0: (0, 0), 1: (0, 0), 2: (1, 0), 40: (1, 38)}[days]
+
+
+async def changes_of(it: Any) -> AbuseFacts:
+    """What a look at a payment that is proposed now would find."""
+    app = it.service.application
+    asking = abuse_looks.Asking(app, TENANT, app.executor.peek(TENANT), it.clock.now())
+    look = {"payee_id": "p1", "subject": "payment"}
+    return (await abuse_looks.FIND["bank_change"](asking, look)).facts

@@ -421,7 +421,10 @@ HANDLES = (
         )
         for evaluator, as_then in SINCE_BACK_TOLD
     ),
-    Handles(case.LookForAbuse, case.look_for_abuse, case_streams, reads=rules_streams),
+    *(
+        Handles(case.LookForAbuse, decision, case_streams, reads=rules_streams, evaluator=evaluator)
+        for evaluator, decision in ((1, case.look_for_abuse_once), (2, case.look_for_abuse))
+    ),
     Handles(contradiction.OpenContradictionCase, contradiction.open_contradiction_case, contradiction_stream),
     Handles(attention.SettleAttentions, attention.settle_attentions, attention_stream),
     *(

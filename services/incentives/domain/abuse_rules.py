@@ -19,7 +19,8 @@ Signal = Literal["self_referral", "refund_ratio", "shared_proof", "shared_bank",
 CONTRADICTION: Literal["provider_contradiction"] = "provider_contradiction"
 """No rule looks at it: every one is a case."""
 CaseSignal = Signal | Literal["provider_contradiction"]
-LINE_SIGNALS = ("self_referral", "refund_ratio")
+SELF_REFERRAL = "self_referral"
+LINE_SIGNALS = (SELF_REFERRAL, "refund_ratio")
 """What holds lines; every other hold makes the payee's payments wait."""
 
 

@@ -18,6 +18,7 @@ from services.incentives.domain.abuse_rules import (
     ABUSES,
     HOLD,
     LINE_SIGNALS,
+    SELF_REFERRAL,
     AbuseFacts,
     AbuseRules,
     CaseSignal,
@@ -30,7 +31,7 @@ from services.incentives.domain.line import clear_line, put_under_review
 from services.incentives.domain.payee import Payee
 from services.incentives.domain.payee_events import PayeeBlocked, PayeeEvent, PayeeReviewClosed, PayeeReviewOpened
 from services.incentives.domain.sale import Sale
-from services.incentives.domain.sale_events import SaleEvent
+from services.incentives.domain.sale_events import PayoutPutUnderReview, SaleEvent
 
 LINES_MAX = 200
 Outcome = Literal["confirmed", "false_alarm"]
@@ -78,6 +79,17 @@ class CaseOpened:
     opened_at: datetime
 
 
+@event("incentives.CaseExtended.v1")
+class CaseExtended:
+    """Lines that were earned since are held as well, as those that the case was opened with."""
+
+    case_id: str
+    partner_id: str
+    payee_id: str
+    lines: tuple[LineRef, ...]
+    extended_at: datetime
+
+
 @event("incentives.CaseClosed.v1")
 class CaseClosed:
     """What it was: confirmed or a false alarm. What a confirmed case holds stays held."""
@@ -91,7 +103,7 @@ class CaseClosed:
     closed_at: datetime
 
 
-CaseEvent = SignalSeen | CaseOpened | CaseClosed
+CaseEvent = SignalSeen | CaseOpened | CaseExtended | CaseClosed
 
 # Commands
 
@@ -141,11 +153,19 @@ class Case:
     payee_id: str = ""
     facts: AbuseFacts | None = None
     opened: CaseOpened | None = None
+    added: tuple[LineRef, ...] = ()
 
     @property
     def lines(self) -> tuple[LineRef, ...]:
         """The lines that it holds; none unless it was opened."""
-        return self.opened.lines if self.opened else ()
+        return (*self.opened.lines, *self.added) if self.opened else ()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it holds lines that are earned from now on: while it is open, and of a confirmed deal as long as that earns."""
+        if self.opened is None or self.opened.action != HOLD or self.opened.signal not in LINE_SIGNALS:
+            return False
+        return self.stage is Stage.OPEN or (self.stage is Stage.CONFIRMED and self.opened.signal == SELF_REFERRAL)
 
 
 # Decisions
@@ -166,7 +186,25 @@ def sales_of(lines: Sequence[LineRef]) -> tuple[str, ...]:
 def look_for_abuse(
     wish: LookForAbuse, case: Case, sales: Sequence[Sale], payee: Payee, books: Sequence[Rulebook]
 ) -> Changed:
-    """Keeps a signal while abuse rules are in force, and opens the case where one is met. Never opens it twice."""
+    """Keeps a signal while abuse rules are in force, and opens the case where one is met. Never opens it twice.
+
+    What was earned since a case holds lines is held as well.
+    """
+    if not case.goes_on:
+        return look_for_abuse_once(wish, case, sales, payee, books)
+    held = [_held_as_well(wish, case, sale) for sale in sales]
+    found = [hit for version in _in_force(books, wish.now) for hit in hits(wish.facts, ABUSES.read(version.body))]
+    if not any(held) or action_of(tuple(found)) != HOLD:
+        return [], [[] for _ in sales], []
+    reviewed = {one.line_id for events in held for one in events if isinstance(one, PayoutPutUnderReview)}
+    added = tuple(line for line in wish.lines if line.line_id in reviewed)
+    return [_extended(wish, added)], held, []
+
+
+def look_for_abuse_once(
+    wish: LookForAbuse, case: Case, sales: Sequence[Sale], payee: Payee, books: Sequence[Rulebook]
+) -> Changed:
+    """As the first evaluator decided: a case held the lines that there were when it was opened, and none that came later."""
     judged = [(version, hits(wish.facts, ABUSES.read(version.body))) for version in _in_force(books, wish.now)]
     untouched: list[list[SaleEvent]] = [[] for _ in sales]
     if not judged or case.stage not in (Stage.NONE, Stage.SEEN) or not _tells(wish.facts):
@@ -220,8 +258,24 @@ def _opened(wish: LookForAbuse, version: Version, found: tuple[Hit, ...]) -> Cas
 
 
 def _held(opened: CaseOpened, sale: Sale, wish: LookForAbuse) -> list[SaleEvent]:
-    mine = [line.line_id for line in opened.lines if line.line_id in sale.lines]
+    return _under_review(opened.lines, sale, wish)
+
+
+def _under_review(lines: Sequence[LineRef], sale: Sale, wish: LookForAbuse) -> list[SaleEvent]:
+    mine = [line.line_id for line in lines if line.line_id in sale.lines]
     return [one for line_id in mine for one in put_under_review(sale, line_id, wish.case_id, wish.now)]
+
+
+def _held_as_well(wish: LookForAbuse, case: Case, sale: Sale) -> list[SaleEvent]:
+    """What holds the lines that the case does not hold yet, up to as many as a case can."""
+    new = [line for line in wish.lines if line not in case.lines][: LINES_MAX - len(case.lines)]
+    return _under_review(new, sale, wish)
+
+
+def _extended(wish: LookForAbuse, lines: tuple[LineRef, ...]) -> CaseExtended:
+    return CaseExtended(
+        case_id=wish.case_id, partner_id=wish.partner_id, payee_id=wish.payee_id, lines=lines, extended_at=wish.now
+    )
 
 
 def _payee_held(opened: CaseOpened, payee: Payee) -> list[PayeeEvent]:
@@ -299,6 +353,8 @@ def evolve(case: Case, happened: CaseEvent) -> Case:
             return replace(case, stage=Stage.SEEN, payee_id=happened.payee_id, facts=happened.facts)
         case CaseOpened():
             return replace(case, stage=Stage.OPEN, payee_id=happened.payee_id, opened=happened)
+        case CaseExtended():
+            return replace(case, added=(*case.added, *happened.lines))
         case CaseClosed():
             return replace(case, stage=Stage(happened.outcome))
         case _:

@@ -407,6 +407,13 @@ def case_opened(seen: Seen) -> Decision:
     )
 
 
+def case_extended(seen: Seen) -> Decision:
+    """The lines that were earned since it held others."""
+    it: case.CaseExtended = seen.event
+    reason = Reason(code="earned-since", text="lines that were earned since the case held others are held as well")
+    return Decision(outcome="hold", reasons=(reason,), inputs=(Input(name="lines", value=len(it.lines)),))
+
+
 def case_closed(seen: Seen) -> Decision:
     """What a person said of it."""
     it: case.CaseClosed = seen.event
@@ -466,6 +473,7 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     claim.ClaimDecided: claim_decided,
     forfeiture.BalanceForfeited: forfeited,
     case.CaseOpened: case_opened,
+    case.CaseExtended: case_extended,
     case.CaseClosed: case_closed,
     recognition.RecognitionAwarded: recognised,
     recognition.RecognitionRevoked: unrecognised,

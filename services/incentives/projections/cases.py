@@ -1,11 +1,12 @@
 """Which signals of abuse were seen, which opened a case, what does it hold, and what was it?"""
 
+from collections.abc import Callable
 from typing import Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from services.incentives.domain.abuse_rules import NONE, text_of
-from services.incentives.domain.case import CaseClosed, CaseOpened, SignalSeen, Stage
+from services.incentives.domain.case import CaseClosed, CaseExtended, CaseOpened, SignalSeen, Stage
 
 
 class CaseDocument(TypedDict):
@@ -39,7 +40,7 @@ def evolve(document: CaseDocument | None, seen: Seen) -> CaseDocument | None:
         return _seen(document, happened, seen)
     if document is None:
         return None
-    changes = _opened(happened) if isinstance(happened, CaseOpened) else _closed(happened)
+    changes = CHANGES[type(happened)](document, happened)
     changed: Any = {**document, **changes, "event_id": seen.id, "changed_at": iso(seen.recorded_at)}
     found: CaseDocument = changed
     return found
@@ -70,7 +71,7 @@ def _seen(document: CaseDocument | None, it: SignalSeen, seen: Seen) -> CaseDocu
     }
 
 
-def _opened(it: CaseOpened) -> dict[str, Any]:
+def _opened(_: CaseDocument, it: CaseOpened) -> dict[str, Any]:
     return {
         "state": Stage.OPEN.value,
         "action": it.action,
@@ -82,14 +83,25 @@ def _opened(it: CaseOpened) -> dict[str, Any]:
     }
 
 
-def _closed(it: CaseClosed) -> dict[str, Any]:
+def _extended(document: CaseDocument, it: CaseExtended) -> dict[str, Any]:
+    return {"lines": [*document["lines"], *(plain(line) for line in it.lines)]}
+
+
+def _closed(_: CaseDocument, it: CaseClosed) -> dict[str, Any]:
     return {"state": it.outcome, "reason": it.reason, "closed_by": it.closed_by}
+
+
+CHANGES: dict[type[Any], Callable[[CaseDocument, Any], dict[str, Any]]] = {
+    CaseOpened: _opened,
+    CaseExtended: _extended,
+    CaseClosed: _closed,
+}
 
 
 CASES = Projection(
     name="cases",
     version=1,
-    keys=dict.fromkeys((SignalSeen, CaseOpened, CaseClosed), lambda seen: str(seen.event.case_id)),
+    keys=dict.fromkeys((SignalSeen, *CHANGES), lambda seen: str(seen.event.case_id)),
     evolve=evolve,
     indexes=("changed_at", "state,changed_at", "partner_id,changed_at", "signal,changed_at"),
 )
