@@ -266,3 +266,24 @@ async def test_a_special_price_for_a_customer_without_a_deal_names_it_and_nothin
     assert (await it.post(FUND_MANAGER, "/special-prices", both)).json()["type"] == "/problems/special-price-invalid"
     wrong = {**body, "customer_domain": "Contoso GmbH"}
     assert (await it.post(FUND_MANAGER, "/special-prices", wrong)).status_code == 422
+
+
+async def test_requests_count_as_split_by_when_they_were_sent_in_and_not_by_what_became_of_them(it):
+    """Two of 3,000.00 below a limit of 5,000.00, forty days apart: completing the first one makes them no split."""
+    watch = {"name": "Watch", "rules": [{"rule_id": "split", "signal": "split_below_limit", "limit": "5000"}]}
+    draft = {"rulebook_id": "watch", "kind": "abuse", "body": watch, "examples": []}
+    assert (await it.post(ADMIN, "/rulebooks", draft)).status_code == 201
+    assert (await it.post(OTHER_ADMIN, "/rulebooks/watch/publish", {"version": 1})).status_code == 200
+    await share(it, "p1", "20000.00")
+    first = await accepted(it, P1, "3000.00")
+    it.clock.set(datetime(2026, 4, 11, 9, tzinfo=UTC))
+    await it.rest()
+    assert (
+        await it.post(FUND_MANAGER, f"/fund-requests/{first}/complete", {"reason": "paid by others"})
+    ).status_code == 200
+    await requested(it, P1, "3000.00")
+    await it.rest()
+    assert (await it.get(FINANCE, "/cases"))["items"] == []
+    await requested(it, P1, "2500.00")
+    case = (await it.until(FINANCE, "/cases", lambda page: page["items"]))["items"][0]
+    assert (case["facts"]["amounts"], first in case["related"]) == (["2500.00", "3000.00"], False)

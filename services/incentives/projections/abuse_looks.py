@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from chassis.application import Application, NothingToDo, Prepared
@@ -25,7 +26,7 @@ from services.incentives.domain.sale import HELD, PAYABLE
 from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed
 from services.incentives.projections.earnings import credited_with
 
-SHARED_MAX = 50
+SHARED_MAX, ROWS_MAX = 50, 2_000
 PERCENT_STEP = Decimal("0.1")
 Look = dict[str, Any]
 
@@ -109,9 +110,17 @@ class Asking:
     now: datetime
 
     async def rows(self, model: str, where: dict[str, Any], sort: str) -> list[dict[str, Any]]:
+        """The first rows, up to ROWS_MAX."""
         await self.app.caught_up(model)
-        found = await self.app.read.find(model, self.tenant, where=where, sort=sort, limit=PAGE_MAX)
-        return list(found.items)
+        rows: list[dict[str, Any]] = []
+        cursor = None
+        while len(rows) < ROWS_MAX:
+            found = await self.app.read.find(model, self.tenant, where=where, sort=sort, after=cursor, limit=PAGE_MAX)
+            rows += found.items
+            cursor = found.next_cursor
+            if cursor is None:
+                break
+        return rows
 
 
 @dataclass(frozen=True)
@@ -146,10 +155,14 @@ def issue(document: Look, now: datetime) -> Prepared:
 
 
 async def _refunds(at: Asking, look: Look) -> Found:
-    """What of the partner's lines of the last days was taken back, in the currency in which it is most."""
+    """What of the partner's lines of the last days was taken back, in the currency in which it is most.
+
+    A line that another credit took the place of is none: nobody asked its money back.
+    """
     since = Range(at_least=iso((at.now - timedelta(days=REFUND_DAYS)).date()))
     where = {"partner_id": look["partner_id"], "earned_on": since}
-    rows = [row for row in await at.rows("earnings", where, "-earned_on") if Decimal(row["amount"]["amount"])]
+    found = await at.rows("earnings", where, "-earned_on")
+    rows = [row for row in found if Decimal(row["amount"]["amount"]) and not row["recredited"]]
     ratio, count = max((_ratio(rows, code) for code in {row["currency"] for row in rows}), default=(Decimal(0), 0))
     facts = AbuseFacts(signal="refund_ratio", percent=ratio, count=count if ratio else 0)
     return Found(facts, f"{look['partner_id']}-{at.now:%Y-%m}", lines=_unpaid(rows))
@@ -159,7 +172,8 @@ def _ratio(rows: list[dict[str, Any]], currency: str) -> tuple[Decimal, int]:
     mine = [row for row in rows if row["currency"] == currency]
     earned = sum(Decimal(row["amount"]["amount"]) for row in mine)
     taken = sum(Decimal(row["reversed"]["amount"]) for row in mine)
-    return tidy((100 * Decimal(taken) / earned).quantize(PERCENT_STEP)), len(mine)
+    ratio = 100 * Decimal(taken) / earned if earned > 0 else Decimal(0)
+    return tidy(ratio.quantize(PERCENT_STEP)), len(mine)
 
 
 def _unpaid(rows: list[dict[str, Any]]) -> tuple[LineRef, ...]:
@@ -202,24 +216,30 @@ async def _accounts(at: Asking, look: Look) -> Found:
 
 
 async def _change(at: Asking, look: Look) -> Found:
-    """How long before a payment its bank details were changed; the first ones are no change."""
+    """How long before a payment it began to go to another account; the first details are no change, nor the same anew."""
     payee: Payee = await at.peek(Payees.at(look["payee_id"]))
-    if payee.bank is None or len(payee.banks) < 2:  # noqa: PLR2004  the second details are the first change
+    changes = [after for before, after in pairwise(payee.banks) if before.fingerprint != after.fingerprint]
+    if payee.bank is None or not changes:
         return Found(AbuseFacts(signal="bank_change"), look["subject"])
-    days = (at.now - payee.bank.changed_at).days
-    return Found(AbuseFacts(signal="bank_change", count=len(payee.banks) - 1, days=days), look["subject"])
+    days = (at.now - changes[-1].changed_at).days
+    return Found(AbuseFacts(signal="bank_change", count=len(changes), days=days), look["subject"])
 
 
 async def _requests(at: Asking, look: Look) -> Found:
-    """What the partner asked of one fund within a month."""
+    """What the partner asked of one fund within a month, by when it was sent in; not what came to nothing."""
     rows = await at.rows("fund_requests", {"partner_id": look["partner_id"]}, "-changed_at")
     since = iso(at.now - timedelta(days=SPLIT_DAYS))
-    asked = [row for row in rows if row["fund_id"] == look["fund_id"] and row["changed_at"] >= since]
+    asked = [row for row in rows if row["fund_id"] == look["fund_id"] and _submitted_at(row) >= since]
     counted = [row for row in asked if row["state"] in ("submitted", "accepted", "completed")]
     amounts = tuple(sorted(Decimal(row["asked"]["amount"]) for row in counted))
     several = amounts if len(amounts) > 1 else ()
     facts = AbuseFacts(signal="split_below_limit", count=len(several), amounts=several)
     return Found(facts, f"{look['subject']}-{at.now:%Y-%m}", tuple(sorted(row["fund_request_id"] for row in counted)))
+
+
+def _submitted_at(row: dict[str, Any]) -> str:
+    """When a request was sent in last; nothing for a draft."""
+    return max((step["at"] for step in row["history"] if step["kind"] == FundRequestSubmitted.__name__), default="")
 
 
 FIND: dict[str, Callable[[Asking, Look], Awaitable[Found]]] = {

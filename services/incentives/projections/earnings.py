@@ -29,6 +29,7 @@ from services.incentives.domain.sale_events import (
     PayoutReleased,
     PayoutReversed,
 )
+from services.incentives.domain.undoing import RECREDITED
 from services.incentives.projections.amounts import sorts
 
 PAID = "paid"
@@ -56,7 +57,7 @@ class ProposedAdjustment(TypedDict):
     by: str
 
 
-class EarningDocument(TypedDict):
+class LineDocument(TypedDict):
     """A line. `state`: held, payable, reversed or paid. Dates: credited, earned, payable, paid.
 
     `amount_sorts` is the amount as a text that sorts as the number does, `plan_amount` the amount in the plan's currency,
@@ -102,14 +103,22 @@ class EarningDocument(TypedDict):
     history: list[Step]
 
 
+class EarningDocument(LineDocument):
+    """A line, and whether it was `recredited`: another credit took its place."""
+
+    recredited: bool
+
+
 def evolve(document: EarningDocument | None, seen: Seen) -> EarningDocument | None:
     happened = seen.event
     if isinstance(happened, PayoutCalculated):
-        return _calculated(happened, seen)
+        return {**_calculated(happened, seen), "recredited": False}
     if isinstance(happened, WindowTruedUp):
-        return _of_window(happened, seen, TRUE_UP, happened.earned_on, happened.payable_day)
+        made = _of_window(happened, seen, TRUE_UP, happened.earned_on, happened.payable_day)
+        return {**made, "recredited": False}
     if isinstance(happened, RebateSettled):
-        return _of_window(happened, seen, "rebate", happened.settled_on, happened.settled_on)
+        made = _of_window(happened, seen, "rebate", happened.settled_on, happened.settled_on)
+        return {**made, "recredited": False}
     if document is None:
         return None
     changed = CHANGES[type(happened)](document, happened)
@@ -119,7 +128,7 @@ def evolve(document: EarningDocument | None, seen: Seen) -> EarningDocument | No
     return {**document, **changes, "history": [*document["history"], _step(seen, text)]}
 
 
-def _calculated(line: PayoutCalculated, seen: Seen) -> EarningDocument:
+def _calculated(line: PayoutCalculated, seen: Seen) -> LineDocument:
     amount: Annotated[dict[str, str], Money] = plain(line.amount)
     return {
         "line_id": line.line_id,
@@ -161,7 +170,7 @@ def _calculated(line: PayoutCalculated, seen: Seen) -> EarningDocument:
     }
 
 
-def _of_window(it: WindowTruedUp | RebateSettled, seen: Seen, kind: str, day: date, payable: date) -> EarningDocument:
+def _of_window(it: WindowTruedUp | RebateSettled, seen: Seen, kind: str, day: date, payable: date) -> LineDocument:
     """The line of a whole window: a true-up, which is held as the plan's lines are, or a rebate that is settled."""
     amount: Annotated[dict[str, str], Money] = plain(it.amount)
     return {
@@ -222,6 +231,8 @@ def _reversed(document: EarningDocument, it: PayoutReversed) -> Changed:
     changes: dict[str, Any] = {"reversed": plain(it.reversed_before + it.amount), "remaining": plain(it.remaining)}
     if it.remaining.zero:
         changes |= {"state": REVERSED, "why_held": None}
+    if it.reason_code == RECREDITED:
+        changes |= {"recredited": True}
     return f"reversed {text_of(it.amount)} ({it.reason_code}), {text_of(it.remaining)} stands", changes
 
 
@@ -315,7 +326,7 @@ def _lines(seen: Seen) -> tuple[str, ...]:
 
 EARNINGS = Projection(
     name="earnings",
-    version=5,
+    version=6,
     keys={
         PayoutCalculated: _line,
         PayoutReversed: _line,
