@@ -67,7 +67,14 @@ from services.incentives.domain.sale_commands import (
 )
 from services.incentives.domain.special_price import EndSpecialPrice, GrantSpecialPrice
 from services.incentives.domain.tax import RemitTax
-from services.incentives.domain.tier import AppealTier, DecideTierReview, EvaluateTier, OverrideTier, RecordTierMetric
+from services.incentives.domain.tier import (
+    AnswerTierAppeal,
+    AppealTier,
+    DecideTierReview,
+    EvaluateTier,
+    OverrideTier,
+    RecordTierMetric,
+)
 
 READ_EARNINGS = "read earnings"
 READ_OWN_PAY = "read one's own pay"
@@ -173,6 +180,7 @@ ACCESS = Access(
         DecideTierReview: _KEEPS_TIERS,
         OverrideTier: _KEEPS_TIERS,
         AppealTier: (partner("owner"),),
+        AnswerTierAppeal: _KEEPS_TIERS,
         ShareRecognition: (partner("owner"),),
         CloseCase: (*_CONFIRMS, vendor("admin")),
         READ_CASES: (vendor("admin", "finance"), vendor(duty="auditor"), *_CONFIRMS),

@@ -76,3 +76,43 @@ async def test_a_tier_shows_what_its_figures_come_to_now_and_not_when_it_was_las
         ]
         it.clock.set(datetime(2027, 1, 1, 0, 0, 30, tzinfo=UTC))
         assert (await it.get(P1, PATH))["values"] == {"certified": "2", "revenue": "0"}
+
+
+async def below_silver(it):
+    """A partner of silver whose figure was corrected to less."""
+    await it.hear(activated("p1"))
+    draft = {"rulebook_id": "partner-tiers", "kind": "tier", "body": rules(), "examples": []}
+    assert (await it.post(ADMIN, "/rulebooks", draft)).status_code == 201
+    assert (await it.post(OTHER_ADMIN, "/rulebooks/partner-tiers/publish", {"version": 1})).status_code == 200
+    for value in ("50000.00", "1000.50"):
+        fact = {"metric": "revenue", "ref": "q1", "value": value, "on": "2026-03-01"}
+        assert (await it.post(CM, f"{PATH}/metrics", fact)).status_code == 201
+
+
+async def test_a_proposed_level_is_the_vendors_to_read_and_an_appeal_has_an_answer(tmp_path):
+    async with started(tmp_path) as it:
+        await below_silver(it)
+        early = await it.post(P1, f"{PATH}/appeal", {"reason": "why?"})
+        assert (early.json()["slug"], early.json()["detail"]) == ("appeal-late", "nobody has lowered this tier")
+        assert (await it.post(CM, f"{PATH}/review", {"outcome": "lower", "reason": "too little"})).status_code == 200
+        shown = await it.get(P1, PATH)
+        assert (shown["values"]["revenue"], shown["appeal_until"]) == ("1000.5", "2026-03-16")
+        assert shown["to_next"][0]["text"] == "48999.5 more revenue would count for silver"
+
+        raised = {"level": "silver", "until": "2026-12-31", "reason": "perhaps"}
+        assert (await it.post(CM, f"{PATH}/override", raised)).status_code == 200
+        assert (await it.get(CM, PATH))["proposed"]["reason"] == "perhaps"
+        seen = [await it.get(P1, PATH), *(await it.get(P1, "/tiers"))["items"]]
+        assert [one["proposed"] for one in seen] == [None, None]
+
+        said = {"reason": "both deals count already"}
+        assert (await it.post(ADMIN, f"{PATH}/answer", said)).json()["slug"] == "wrong-state"
+        assert (await it.post(P1, f"{PATH}/appeal", {"reason": "two deals are missing"})).status_code == 200
+        assert (await it.post(P1, f"{PATH}/answer", said)).status_code == 403
+        assert (await it.post(CM, f"{PATH}/answer", said)).json()["slug"] == "four-eyes"
+        assert (await it.post(ADMIN, f"{PATH}/answer", said)).status_code == 200
+        shown = await it.get(P1, PATH)
+        assert (shown["appealed"], shown["answered"]) == ("two deals are missing", "both deals count already")
+        assert (shown["level"], shown["appeal_until"]) == (None, None)
+        late = await it.post(P1, f"{PATH}/appeal", {"reason": "again"})
+        assert (late.json()["slug"], late.json()["detail"]) == ("appeal-late", "it was appealed before")

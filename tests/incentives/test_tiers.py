@@ -16,12 +16,14 @@ from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.payee import Payees, circumstances_of
 from services.incentives.domain.tier import (
+    AnswerTierAppeal,
     AppealTier,
     DecideTierReview,
     EvaluateTier,
     OverrideTier,
     RecordTierMetric,
     Tier,
+    TierAppealAnswered,
     TierChanged,
     TierReviewEscalated,
     TierReviewOpened,
@@ -211,6 +213,36 @@ def test_a_lowered_tier_is_appealed_once_within_ten_business_days():
     assert log.refused(appeal(datetime(2027, 1, 16, tzinfo=UTC))) == "appeal-late"
     log.tell(appeal(datetime(2027, 1, 15, tzinfo=UTC)))
     assert log.refused(appeal(datetime(2027, 1, 15, tzinfo=UTC))) == "appeal-late"
+
+
+def answer(by: str = "ada") -> AnswerTierAppeal:
+    at = datetime(2027, 1, 18, tzinfo=UTC)
+    return AnswerTierAppeal(programme=PROGRAMME, partner_id=PARTNER, reason="both deals are counted", by=by, now=at)
+
+
+def test_an_appeal_is_answered_once_by_another_person_than_who_lowered_the_tier():
+    log = below().tell(review("lower"))
+    assert log.refused(answer()) == "wrong-state", "nobody has appealed"
+    log.tell(appeal(datetime(2027, 1, 4, tzinfo=UTC)))
+    assert log.refused(answer(by="cam")) == "four-eyes"
+    log.tell(answer())
+    assert type(log.happened[-1]) is TierAppealAnswered
+    assert log.refused(answer(by="eve")) == "wrong-state"
+    assert log.refused(appeal(datetime(2027, 1, 5, tzinfo=UTC))) == "appeal-late", "once"
+    assert (tier(log).level, tier(log).appeal_until) == (None, None)
+    seen = told(*[one for one in log.happened if hasattr(one, "programme")])
+    assert_repeatable(TIERS, seen)
+    document = project(TIERS, seen)[tier_id(PROGRAMME, PARTNER)]
+    assert (document["appealed"], document["answered"]) == ("a deal is missing", "both deals are counted")
+    assert document["history"][-1]["text"].endswith("and it stays lowered: both deals are counted")
+
+
+def test_who_is_lowered_anew_may_appeal_anew():
+    log = overridden("silver").tell(appeal(NOW), replace(answer(by="eve"), now=NOW))
+    log.tell(override("gold", "cam"), override("gold", "ada"), override("silver", "cam"), override("silver", "ada"))
+    assert tier(log).appeal_until == date(2026, 3, 30)
+    log.tell(appeal(NOW))
+    assert log.refused(replace(answer(by="ada"), now=NOW)) == "four-eyes"
 
 
 def test_what_was_not_lowered_is_not_appealed():

@@ -586,6 +586,9 @@ INCENTIVES = {
     "POST /tiers/{programme}/{partner_id}/appeal": row(
         frozenset({"owner"}), {"reason": "x"}, programme="programme", partner_id="partner"
     ),
+    "POST /tiers/{programme}/{partner_id}/answer": row(
+        MANAGERS, {"reason": "x"}, programme="programme", partner_id="partner"
+    ),
     "POST /write-offs": row(FINANCE, {"payee_id": "$partner", "currency": "EUR", "reason": "x"}),
 }
 DRAFTERS, PUBLISHERS = frozenset({"admin", "desk", "finance", "approver"}), frozenset({"admin", "finance", "approver"})

@@ -1,5 +1,6 @@
 """Tiers over HTTP: the figures they follow from, reviews that people decide, overrides by two, appeals."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -8,7 +9,7 @@ from pydantic import Field
 
 from chassis.answers import Page, answers
 from chassis.application import Application
-from chassis.event import plain
+from chassis.event import iso, plain
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.rulebook import Rules
 from services.incentives.access import READ_TIERS
@@ -16,6 +17,7 @@ from services.incentives.api.earnings import own
 from services.incentives.api.narrowing import ByDay, Filter, sorted_by
 from services.incentives.domain.fund import today
 from services.incentives.domain.tier import (
+    AnswerTierAppeal,
     AppealTier,
     DecideTierReview,
     EvaluateTier,
@@ -134,6 +136,16 @@ async def appeal(programme: Id, partner_id: Id, body: AppealBody, caller: Writer
     return await perform(caller, app, AppealTier, wish)
 
 
+@router.post("/tiers/{programme}/{partner_id}/answer")
+async def answer(programme: Id, partner_id: Id, body: AppealBody, caller: Writer, app: App) -> Response:
+    """Says of an appeal why the tier stays lowered; who grants it overrides the tier instead, with a second person."""
+    await _known(caller, app, programme, partner_id, AnswerTierAppeal)
+    wish = AnswerTierAppeal(
+        programme=programme, partner_id=partner_id, reason=body.reason, by=caller.principal.by, now=app.clock.now()
+    )
+    return await perform(caller, app, AnswerTierAppeal, wish)
+
+
 @router.get("/tiers")
 @answers(Page[ShownTier])
 @reads("tiers")
@@ -156,11 +168,19 @@ async def one_tier(programme: Id, partner_id: Id, caller: Reader, app: App) -> R
     return shown(await _with_next(caller, app, document))
 
 
+def _day(until: date | None, on: date) -> str | None:
+    """A last day while it has not passed."""
+    return iso(until) if until and on <= until else None
+
+
 async def _with_next(caller: Caller, app: Application, document: dict[str, Any]) -> dict[str, Any]:
     """What it comes to now, why it is this level under the rules in force, and what would lead to the next one."""
     peek = app.executor.peek(caller.tenant)
     tier: Tier = await peek(Tiers.at(document["tier_id"]))
     now = app.clock.now()
+    document = {**document, "appeal_until": _day(tier.appeal_until, today(now))}
+    if caller.principal.kind == "partner":
+        document["proposed"] = None
     version = (await peek(Rules.at(document["programme"]))).in_force(now)
     if version is None or version.kind != TIER:
         return {**document, "reasons": [], "to_next": [], "criteria": [], "next_criteria": []}

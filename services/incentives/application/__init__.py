@@ -432,6 +432,7 @@ HANDLES = (
         for evaluator, decision in ((1, case.close_case_as_named), (2, case.close_case))
     ),
     Handles(tier.AppealTier, tier.appeal_tier, tier_stream, answer=tier_answer),
+    Handles(tier.AnswerTierAppeal, tier.answer_tier_appeal, tier_stream, answer=tier_answer),
     Handles(payee_commands.RecordStanding, payee.record_standing, payee_stream),
     Handles(payee_commands.RecordCertified, payee.record_certified, payee_stream),
     Handles(payee_commands.OpenPayee, payee.open_payee, opened_payee_streams),

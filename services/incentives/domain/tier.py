@@ -143,8 +143,20 @@ class TierAppealed:
     appealed_at: datetime
 
 
+@event("incentives.TierAppealAnswered.v1")
+class TierAppealAnswered:
+    """Another person looked at the appeal: the tier stays lowered, and why."""
+
+    programme: str
+    partner_id: str
+    reason: str
+    answered_by: str
+    answered_at: datetime
+
+
 Review = TierReviewOpened | TierReviewClosed | TierReviewEscalated
-TierEvent = TierMetricRecorded | TierEvaluated | TierChanged | Review | TierOverrideProposed | TierAppealed
+Appeal = TierAppealed | TierAppealAnswered
+TierEvent = TierMetricRecorded | TierEvaluated | TierChanged | Review | TierOverrideProposed | Appeal
 Changed = tuple[list[TierEvent], list[PayeeEvent]]
 
 # Commands
@@ -201,6 +213,17 @@ class AppealTier:
     now: datetime
 
 
+@command("incentives.AnswerTierAppeal.v1")
+class AnswerTierAppeal:
+    """Lets a lowered tier stand that was appealed; who grants the appeal overrides the tier instead."""
+
+    programme: str
+    partner_id: str
+    reason: str
+    by: str
+    now: datetime
+
+
 # State
 
 
@@ -222,6 +245,14 @@ class Tier:
     proposed: TierOverrideProposed | None = None
     lowered: TierChanged | None = None
     appealed: bool = False
+    answered: bool = False
+
+    @property
+    def appeal_until(self) -> date | None:
+        """The last day on which it can be appealed that it was lowered; None where it was not, or was appealed."""
+        if self.lowered is None or self.appealed:
+            return None
+        return Calendar().business_days_after(self.lowered.effective_on, APPEAL_BUSINESS_DAYS)
 
 
 # Refusals
@@ -480,9 +511,11 @@ def appeal_tier(wish: AppealTier, tier: Tier) -> list[TierEvent]:
     """The partner contests that it was lowered, by a review or by two people, once and in time; a person overrides it or not."""
     if not tier.known:
         raise NotFound
-    last = Calendar().business_days_after(tier.lowered.effective_on, APPEAL_BUSINESS_DAYS) if tier.lowered else None
-    if last is None or tier.appealed or today(wish.now) > last:
-        raise AppealLate
+    last = tier.appeal_until
+    if last is None:
+        raise AppealLate("it was appealed before" if tier.appealed else "nobody has lowered this tier")
+    if today(wish.now) > last:
+        raise AppealLate(f"it could be appealed until {iso(last)}")
     return [
         TierAppealed(
             programme=wish.programme,
@@ -490,6 +523,25 @@ def appeal_tier(wish: AppealTier, tier: Tier) -> list[TierEvent]:
             reason=wish.reason,
             appealed_by=wish.by,
             appealed_at=wish.now,
+        )
+    ]
+
+
+def answer_tier_appeal(wish: AnswerTierAppeal, tier: Tier) -> list[TierEvent]:
+    """Another person than who lowered it says why it stays so. Raises WrongState unless an appeal waits."""
+    if not tier.known:
+        raise NotFound
+    if not tier.appealed or tier.answered:
+        raise WrongState("no appeal waits for an answer", state="answered" if tier.answered else "none")
+    if tier.lowered and tier.lowered.changed_by == wish.by:
+        raise FourEyes(proposed_by=wish.by)
+    return [
+        TierAppealAnswered(
+            programme=wish.programme,
+            partner_id=wish.partner_id,
+            reason=wish.reason,
+            answered_by=wish.by,
+            answered_at=wish.now,
         )
     ]
 
@@ -510,6 +562,8 @@ def evolve(tier: Tier, happened: TierEvent) -> Tier:
             return replace(tier, known=True, proposed=happened)
         case TierAppealed():
             return replace(tier, appealed=True)
+        case TierAppealAnswered():
+            return replace(tier, answered=True)
         case _:
             return _reviewed(tier, happened)
 
@@ -517,9 +571,8 @@ def evolve(tier: Tier, happened: TierEvent) -> Tier:
 def _moved(tier: Tier, it: TierChanged) -> Tier:
     lowered = it if it.cause == "review" or it.lowered else None
     pinned = it.until if it.cause == "override" else tier.pinned_until
-    return replace(
-        tier, known=True, level=it.to_level, lowered=lowered, appealed=False, proposed=None, pinned_until=pinned
-    )
+    moved = replace(tier, known=True, level=it.to_level, lowered=lowered, proposed=None, pinned_until=pinned)
+    return replace(moved, appealed=False, answered=False)
 
 
 def _reviewed(tier: Tier, happened: Review) -> Tier:

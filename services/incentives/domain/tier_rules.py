@@ -11,6 +11,7 @@ from chassis.event import frozen
 from chassis.rulebook import Change, Decision, Input, Kind, Reason, Rulebook, Version
 from contracts.values import MINOR_DIGITS
 from services.incentives.domain.plan import MONTHS_A_YEAR
+from services.incentives.domain.rating import tidy
 from services.incentives.domain.schedule import PERCENT, sane
 
 TIER = "tier"
@@ -209,14 +210,14 @@ def decision_of(rules: TierRules, values: Mapping[str, Decimal], level: str | No
     held = rules.levels[rank] if rank >= 0 else None
     ahead = next((one for one in rules.levels if one.name == rules.after(level)), None)
     reasons = tuple(
-        Reason(code=one.metric.replace("_", "-"), text=f"{one.metric} {one.value} of {one.threshold}")
+        Reason(code=one.metric.replace("_", "-"), text=f"{one.metric} {tidy(one.value)} of {one.threshold}")
         for one in (criteria(held, values) if held else ())
     )
     gaps = [one for one in criteria(ahead, values) if one.gap] if ahead else []
     changes = tuple(
         Change(
             code=one.metric.replace("_", "-"),
-            text=f"{one.gap} more {one.metric} would count for {ahead.name}",
+            text=f"{tidy(one.gap)} more {one.metric} would count for {ahead.name}",
             outcome=ahead.name,
         )
         for one in gaps

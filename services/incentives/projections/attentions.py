@@ -34,7 +34,14 @@ from services.incentives.domain.sale_events import (
     RebateCounted,
     quarantine_id,
 )
-from services.incentives.domain.tier import TierAppealed, TierChanged, TierReviewClosed, TierReviewEscalated, tier_id
+from services.incentives.domain.tier import (
+    TierAppealAnswered,
+    TierAppealed,
+    TierChanged,
+    TierReviewClosed,
+    TierReviewEscalated,
+    tier_id,
+)
 
 FUND = ("fund-request-submitted", "fund-request-escalated")
 CLAIM = ("claim-submitted", "claim-needs-review")
@@ -61,6 +68,7 @@ SETTLES: Mapping[type[Any], tuple[str, ...]] = {
     ClaimSubmitted: ("claim-returned",),
     TierReviewClosed: ("tier-review-undecided",),
     TierChanged: ("tier-appealed",),
+    TierAppealAnswered: ("tier-appealed",),
     line_dispute.DisputeEvidenceShown: EVIDENCE,
     line_dispute.DisputeHeard: EVIDENCE,
     line_dispute.DisputeDecided: EVIDENCE,
@@ -146,7 +154,7 @@ def _subject(seen: Seen) -> str:
         return contradiction_id(it.payment_id, it.provider_event_id)
     if isinstance(it, OF_SALES):
         return it.opportunity_id
-    if isinstance(it, TierAppealed | TierReviewEscalated | TierReviewClosed | TierChanged):
+    if isinstance(it, TierAppealed | TierAppealAnswered | TierReviewEscalated | TierReviewClosed | TierChanged):
         return tier_id(it.programme, it.partner_id)
     names = ("subject", "meter_id", "claim_id", "fund_request_id", "payment_id", "case_id")
     return str(next(getattr(it, name) for name in names if hasattr(it, name)))

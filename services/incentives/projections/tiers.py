@@ -9,8 +9,10 @@ from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from chassis.rulebook import Change, Reason
 from services.incentives.domain.plan import window_end
+from services.incentives.domain.rating import tidy
 from services.incentives.domain.tier import (
     EvaluateTier,
+    TierAppealAnswered,
     TierAppealed,
     TierChanged,
     TierEvaluated,
@@ -38,7 +40,7 @@ class TierDocument(TypedDict):
     """`values` are those of the last change or look; `facts` the newest ones, with the events that told them.
 
     `cause` is how the level came about: evaluation, review or override. Where a person `lowered` it that can be appealed;
-    `appealed` is what was said against it since.
+    `appealed` is what was said against it since, and `answered` why it stays so all the same.
     """
 
     tier_id: str
@@ -54,6 +56,7 @@ class TierDocument(TypedDict):
     proposed: dict[str, Any] | None
     until: str | None
     appealed: str | None
+    answered: str | None
     facts: list[dict[str, Any]]
     event_id: str | None
     history: list[TierStep]
@@ -72,8 +75,11 @@ class ShownCriterion(TypedDict):
 class ShownTier(TierDocument):
     """A partner's level with why it is that under the rules in force, and what would lead to the next one.
 
-    `values` are what its figures come to today, `criteria` those of its level, and `next_criteria` of the next one.
+    `values` are what its figures come to today, `criteria` those of its level, and `next_criteria` of the next one. Until
+    `appeal_until` it may be appealed that it was lowered. A level that one person has `proposed` the vendor alone reads.
     """
+
+    appeal_until: Annotated[str, date] | None
 
     reasons: list[Reason]
     to_next: list[Change]
@@ -105,6 +111,7 @@ def _unknown(it: Any) -> TierDocument:
         "proposed": None,
         "until": None,
         "appealed": None,
+        "answered": None,
         "facts": [],
         "event_id": None,
         "history": [],
@@ -125,7 +132,7 @@ def _looked(_: TierDocument, seen: Seen) -> dict[str, Any]:
 
 
 def texts(values: dict[str, Decimal]) -> dict[str, str]:
-    return {name: str(value) for name, value in sorted(values.items())}
+    return {name: str(tidy(value)) for name, value in sorted(values.items())}
 
 
 def _changed(known: TierDocument, seen: Seen) -> dict[str, Any]:
@@ -140,6 +147,7 @@ def _changed(known: TierDocument, seen: Seen) -> dict[str, Any]:
         "until": iso(it.until) if it.until else None,
         "proposed": None,
         "appealed": None,
+        "answered": None,
         "event_id": seen.id,
         "history": _told(known, seen, f"{text}: {it.reason}" if it.reason else text),
     }
@@ -177,7 +185,7 @@ def _opened(known: TierDocument, seen: Seen) -> dict[str, Any]:
 
 def shown_criterion(one: Criterion) -> ShownCriterion:
     """One threshold with what is missing to it."""
-    told: Any = {**plain(one), "gap": str(one.gap)}
+    told: Any = {**plain(one), "value": str(tidy(one.value)), "gap": str(tidy(one.gap))}
     found: ShownCriterion = told
     return found
 
@@ -202,6 +210,12 @@ def _appealed(known: TierDocument, seen: Seen) -> dict[str, Any]:
     return {"appealed": it.reason, "history": _told(known, seen, f"appealed: {it.reason}")}
 
 
+def _answered(known: TierDocument, seen: Seen) -> dict[str, Any]:
+    it: TierAppealAnswered = seen.event
+    text = f"the appeal was looked at, and it stays lowered: {it.reason}"
+    return {"answered": it.reason, "history": _told(known, seen, text)}
+
+
 CHANGES: dict[type[Any], Any] = {
     TierMetricRecorded: _recorded,
     TierEvaluated: _looked,
@@ -211,6 +225,7 @@ CHANGES: dict[type[Any], Any] = {
     TierReviewEscalated: _escalated,
     TierOverrideProposed: _proposed,
     TierAppealed: _appealed,
+    TierAppealAnswered: _answered,
 }
 
 
@@ -220,7 +235,7 @@ def _tier(seen: Seen) -> str:
 
 TIERS = Projection(
     name="tiers",
-    version=3,
+    version=4,
     keys=dict.fromkeys(CHANGES, _tier),
     evolve=evolve,
     indexes=("changed_at", "partner_id,changed_at", "programme,changed_at"),

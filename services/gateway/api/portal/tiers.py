@@ -12,6 +12,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "review": ("outcome", "keep_until", "reason"),
     "override": ("level", "until", "reason"),
     "appeal": ("reason",),
+    "answer": ("reason",),
 }
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -43,7 +44,7 @@ def _programme(book: dict[str, Any]) -> dict[str, Any]:
 
 @router.post("/tiers/{programme}/{partner_id}/{verb}")
 async def step(programme: str, partner_id: str, verb: str, here: Here, sent: Sent) -> Response:
-    """Records a figure, decides a review, sets a level with a second person, or appeals."""
+    """Records a figure, decides a review, sets a level with a second person, appeals, or answers that."""
     if verb not in FORMS:
         raise NotFound
     partner = sent.text("partner_id") or partner_id
