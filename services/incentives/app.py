@@ -66,6 +66,7 @@ from services.incentives.projections.funds import FUNDS
 from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
 from services.incentives.projections.liability import DAY_BALANCES
 from services.incentives.projections.mergers import MERGERS, TRANSFERS
+from services.incentives.projections.missed_awards import MISSED_AWARDS
 from services.incentives.projections.open_sales import OPEN_SALES
 from services.incentives.projections.paid_years import PAID_YEARS
 from services.incentives.projections.payee_gates import PAYEE_GATES
@@ -194,6 +195,7 @@ BLUEPRINT = Blueprint(
         FUND_REQUESTS,
         CLAIMS,
         SPECIAL_PRICES,
+        MISSED_AWARDS,
         TIERS,
         RECOGNITION,
         CASES,

@@ -54,6 +54,7 @@ LISTS_BY_DAY = {"/tiers": ("partner_id", "programme"), "/payees": ("partner_id",
 PLAIN_LISTS = {
     "/statements/next": ("period", "currency", "partner_id"),
     "/special-prices": ("kind", "partner_id"),
+    "/missed-awards": ("partner_id",),
     "/ledger": ("period", "currency", "partner_id", "payee_id"),
 }
 NOBODYS = {"currency": "KWD", "period": "1999-01", "year": "2099"}

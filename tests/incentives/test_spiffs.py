@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.testing.kit import given as history
-from chassis.testing.projections import told
+from chassis.testing.projections import assert_repeatable, project, told
 from contracts.values import money
 from services.incentives.application import HANDLES
 from services.incentives.domain.budget import (
@@ -39,8 +39,9 @@ from services.incentives.domain.sale import Sales
 from services.incentives.domain.sale_commands import AdjustLine, ConfirmAdjustment, ResolveFact
 from services.incentives.domain.sale_events import AwardMissed, FactQuarantined, PayoutCalculated, PayoutReversed
 from services.incentives.domain.taking import decimal_of
+from services.incentives.projections.missed_awards import MISSED_AWARDS
 from tests.incentives.facts import NOW, World, basis, book, credit, plan, reversal, share, sold, win
-from tests.incentives.test_service import APPROVER, FINANCE, credited, incentives, won
+from tests.incentives.test_service import APPROVER, FINANCE, P1, P2, credited, incentives, won
 
 __all__ = ["incentives"]
 AT_ONCE = 200
@@ -446,6 +447,30 @@ async def test_units_are_put_in_over_http_and_drawn_and_read(incentives):
     await incentives.hear(credited(("p1", "100.00"), opportunity_id="o1"))
     [found] = (await incentives.get(FINANCE, "/budgets"))["items"]
     assert (found["currency"], found["allocated"], found["available"], found["used"]) == (None, "2.5", "1.5", "1")
+
+
+async def test_what_a_spent_budget_had_nothing_for_is_told_to_the_vendor_and_to_whom_it_would_have_been(incentives):
+    await incentives.publish_plan(plan(kind="spiff", component="spiff", budget_id="pot"))
+    filled = {"ref": "year", "amount": "100.00", "currency": "EUR"}
+    assert (await incentives.post(APPROVER, "/budgets/pot/allocate", filled)).status_code == 201
+    for name, partner_id in (("o1", "p1"), ("o2", "p1"), ("o3", "p2")):
+        await incentives.hear(won(name))
+        await incentives.hear(credited((partner_id, "100.00"), opportunity_id=name))
+    for who, theirs in ((FINANCE, ["o2", "o3"]), (P1, ["o2"]), (P2, ["o3"])):
+        found = (await incentives.get(who, "/missed-awards"))["items"]
+        assert sorted(one["opportunity_id"] for one in found) == theirs
+    [mine] = (await incentives.get(P1, "/missed-awards?partner_id=p2"))["items"]
+    assert (mine["partner_id"], mine["plan_id"], mine["amount"]["amount"]) == ("p1", "commission", "100.00")
+    assert mine["why"] == "the budget pot had nothing left for 100.00 EUR when this sale came"
+
+
+def test_the_missed_part_of_somebody_else_is_the_vendors_to_read():
+    world = sold_deals(World(book(spiff())).allocate("pot", "300.00"), "a", "b")
+    [missed] = world.of(AwardMissed)
+    seen = told(missed, replace(missed, line_id="l2", payee_id="p9"))
+    assert_repeatable(MISSED_AWARDS, seen)
+    whose = {name: one["partner_id"] for name, one in project(MISSED_AWARDS, seen).items()}
+    assert whose == {missed.line_id: "p1", "l2": None}
 
 
 # The budget itself

@@ -389,6 +389,7 @@ SPECIAL_PRICE = {
 INCENTIVES = {
     "GET /lines": row(EARNINGS | ALL_PARTNER, query="registration_id=$deal"),
     "GET /waiting-facts": row(EARNINGS, query="partner_id=$partner"),
+    "GET /missed-awards": row(EARNINGS, query="partner_id=$partner"),
     "GET /lines/csv": row(EARNINGS, query="registration_id=$deal"),
     "GET /lines/{line_id}": row(EARNINGS, line_id="line"),
     "POST /lines/{line_id}/postpone": row(FINANCE, {"until": "2031-05-20", "reason": "x"}, line_id="line"),

@@ -23,6 +23,7 @@ from services.incentives.domain.meter import PostponeTrueUp, meter_of
 from services.incentives.domain.sale_commands import PostponeLine
 from services.incentives.projections.earnings import TRUE_UP, EarningDocument, for_partner
 from services.incentives.projections.ledger import BalanceDocument, JournalDocument, TrialDocument
+from services.incentives.projections.missed_awards import MissedAward
 from services.incentives.projections.payee_gates import under_own_partner
 from services.incentives.projections.sales import SaleDocument, concerned, why_waiting
 
@@ -209,6 +210,16 @@ class WaitingSale(TypedDict):
     opportunity_id: str
     registration_id: str | None
     waiting: list[ShownWaiting]
+
+
+@router.get("/missed-awards")
+@answers(Page[MissedAward])
+@reads("missed_awards")
+async def missed_awards(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
+    """Sales that earned nothing under a plan because its budget had nothing left, each with why; a partner its own."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    where = {"partner_id": own(caller, partner_id)}
+    return listed(*await page(caller, app, "missed_awards", paged, where, sort="-missed_at"))
 
 
 @router.get("/waiting-facts")

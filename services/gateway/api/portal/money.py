@@ -54,9 +54,13 @@ async def earnings_page(here: Visit, refusal: Refusal | None = None, status: int
     waiting = await here.ask_if(
         "incentives.read earnings", "/waiting-facts", partner_id=named["partner_id"], limit=WAITING_MAX
     )
+    missed = await here.ask_if(
+        "incentives.read earnings", "/missed-awards", partner_id=named["partner_id"], limit=WAITING_MAX
+    )
     parts = (lines, statements, upcoming, progress, disputes)
     concerned = {whom for sale in waiting.items for one in sale["waiting"] for whom in one["partner_ids"] or ()}
-    names = await here.names({row["partner_id"] for part in parts for row in part.items} | concerned)
+    whose_missed = {row["partner_id"] for row in missed.items if row["partner_id"]}
+    names = await here.names({row["partner_id"] for part in parts for row in part.items} | concerned | whose_missed)
     customers = await here.customers({row.get("registration_id") for row in (*lines.items, *waiting.items)})
     shown: dict[str, Any] = {
         "lines": lines,
@@ -66,6 +70,7 @@ async def earnings_page(here: Visit, refusal: Refusal | None = None, status: int
         "progress": progress,
         "disputes": disputes,
         "waiting": waiting,
+        "missed": missed,
         "names": names,
         "customers": customers,
         "opens": await here.opens({sale["registration_id"] for sale in waiting.items}),
