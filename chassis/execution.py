@@ -7,7 +7,8 @@ A repeat finds that record and gets the first answer. Whoever loses a race decid
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Any, TypedDict
 
@@ -17,9 +18,9 @@ import uuid_utils
 from chassis import logs
 from chassis.clock import Clock
 from chassis.decider import Busy, Problem, Raced, Stale, Stream
-from chassis.event import Actor, encode, frozen
+from chassis.event import Actor, encode, frozen, replace
 from chassis.record import ACCEPTED, NOTHING, REFUSED, At, CommandRecorded, command_stream, recorded_refusal
-from chassis.segments import Tail, Tails, Written, version_after, written
+from chassis.segments import Tail, Tails, Written, closes, continued, version_after, written
 from chassis.store.port import Commit, Conflict, EventStore, NewEvent, Recorded
 from chassis.telemetry import Telemetry
 from chassis.tracing import UNTRACED, Tracer
@@ -121,13 +122,19 @@ class Outcome:
 class Verdict:
     """A decision before it is recorded: the events of each stream in the order of the flattened slots, or a refusal.
 
-    `after` are the states of the streams with these events.
+    `before` are the streams with the states that it was decided on.
     """
 
     events: tuple[list[Any], ...] = ()
-    after: tuple[Any, ...] = ()
+    before: tuple[tuple[Stream, Any], ...] = ()
     refusal: Problem | None = None
     answer: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def after(self) -> tuple[Any, ...]:
+        """The states of the streams with these events: a shadow run asks for few of them."""
+        changes = zip(self.before, self.events, strict=True)
+        return tuple(stream.decider.fold(new, state) if new else state for (stream, state), new in changes)
 
     @property
     def outcome(self) -> str:
@@ -164,11 +171,7 @@ def judge(handles: Handles, wish: Any, touched: Touched, states: Sequence[Any], 
         if not refusal.recorded:
             raise
         return Verdict(refusal=refusal)
-    events = tuple(_flat_events(slots, made))
-    changes = zip(touched.guarded, states, events, strict=True)
-    return Verdict(
-        events=events, after=tuple(one.decider.fold(new, state) if new else state for one, state, new in changes)
-    )
+    return Verdict(events=tuple(_flat_events(slots, made)), before=tuple(zip(touched.guarded, states, strict=True)))
 
 
 def writes(
@@ -180,8 +183,12 @@ def writes(
     """
     if verdict.refusal:
         return []
-    streams = zip(touched.guarded, guarded, verdict.events, verdict.after, strict=True)
-    return [one for stream, at, events, after in streams if events for one in written(stream, at, events, after, then)]
+    found: list[Written] = []
+    for number, (stream, at, events) in enumerate(zip(touched.guarded, guarded, verdict.events, strict=True)):
+        found += written(at, events)
+        if closes(stream, at, events, then):
+            found += continued(stream, at, events, verdict.after[number])
+    return found
 
 
 def _shaped(slots: Slots, states: Sequence[Any]) -> list[Any]:

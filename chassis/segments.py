@@ -172,25 +172,28 @@ Written = tuple[str, int, Any]
 """What a commit writes: the segment, the version, the event."""
 
 
-def written(
-    stream: Stream, at: At, events: Sequence[Any], after: Any, then: Iterable[Recorded] | None = None
-) -> list[Written]:
-    """The events with their places; where the segment is full, they close it, and the next one opens with `after`.
+def written(at: At, events: Sequence[Any]) -> list[Written]:
+    """The events with their places behind a version."""
+    return [(at.stream, version, happened) for version, happened in enumerate(events, start=at.version + 1)]
+
+
+def closes(stream: Stream, at: At, events: Sequence[Any], then: Iterable[Recorded] | None = None) -> bool:
+    """Whether the segment is full with these events, and the stream goes on in another one.
 
     `then`: what the log holds of the same command. A segment that it did not close stays open, however full: a kind of
     streams may have come to carry only later.
     """
-    own = [(at.stream, version, happened) for version, happened in enumerate(events, start=at.version + 1)]
+    if stream.decider.carry is None or not events or at.version + len(events) < _full(at.stream):
+        return False
+    return then is None or any(one.stream == at.stream and isinstance(one.event, StreamContinued) for one in then)
+
+
+def continued(stream: Stream, at: At, events: Sequence[Any], after: Any) -> list[Written]:
+    """What closes the segment behind the events, and opens the next one with `after`."""
+    assert stream.decider.carry is not None
     last = at.version + len(events)
-    carry = stream.decider.carry
-    if carry is None or not events or last < _full(at.stream) or not _closes(at.stream, then):
-        return own
     following = f"{stream_base(at.stream)}~{last // SEGMENT_EVENTS + 1}"
-    return [*own, (at.stream, last + 1, StreamContinued(next=following)), (following, last + 2, carry(after))]
-
-
-def _closes(segment: str, then: Iterable[Recorded] | None) -> bool:
-    return then is None or any(one.stream == segment and isinstance(one.event, StreamContinued) for one in then)
+    return [(at.stream, last + 1, StreamContinued(next=following)), (following, last + 2, stream.decider.carry(after))]
 
 
 def version_after(at: At, changes: Iterable[Written]) -> int:

@@ -472,8 +472,8 @@ class Again:
         touched = handles.touched(remade.wish)
         guarded = touched.guarded
         names = [one.name(self._tenant) for one in guarded]
-        states = [await self._state(one, name, known, recorded) for one, name in zip(guarded, names, strict=True)]
-        reads = [await self._state(one, one.name(self._tenant), known, recorded) for one in touched.read]
+        states = await self._states(zip(guarded, names, strict=True), known, recorded)
+        reads = await self._states([(one, one.name(self._tenant)) for one in touched.read], known, recorded)
         ats = [known.get(name) or At(stream=name, version=0) for name in names]
         verdict = _decided(handles, remade.wish, touched, states, reads)
         wrote = writes(touched, ats, verdict, written)
@@ -484,8 +484,8 @@ class Again:
             self._apart.put(zip(names, verdict.after or states, strict=True))
             if remade.wish is not wish:
                 await self._leave(handles.touched(wish).guarded, names, known, recorded)
-        elif verdict.after and known.keys() >= set(names):
-            self._past.know(ats, verdict.events, verdict.after)
+        elif verdict.events and known.keys() >= set(names):
+            self._past.know(ats, verdict)
         other = replace(now, reasons=(*now.reasons, *remade.remarks)) if remade.remarks else now
         self.report.take(recorded, record, now if same else self._then(record, written, recorded), other)
         return None if same else made
@@ -498,6 +498,8 @@ class Again:
         self._apart.put([(one.name(self._tenant), await self._look(known, recorded, one)) for one in left])
 
     async def _prepared(self, handles: Handles, wish: Any, known: Mapping[str, At], recorded: Recorded) -> Remade:
+        if handles.prepare is None and self._afresh is None:
+            return Remade(wish=wish)
         look = partial(self._look, known, recorded)
         if handles.prepare is not None:
             wish = await handles.prepare(wish, look)
@@ -520,6 +522,23 @@ class Again:
     async def _look(self, known: Mapping[str, At], recorded: Recorded, stream: Stream) -> Any:
         """The state of a stream as the other world had it when the command came."""
         return await self._state(stream, stream.name(self._tenant), known, recorded)
+
+    async def _states(
+        self, streams: Iterable[tuple[Stream, str]], known: Mapping[str, At], recorded: Recorded
+    ) -> list[Any]:
+        """The states of several streams. Nearly all are at hand: nothing is awaited for those."""
+        found = []
+        for stream, name in streams:
+            state = self._at_hand(stream, name, known)
+            found.append(state[0] if state else await self._state(stream, name, known, recorded))
+        return found
+
+    def _at_hand(self, stream: Stream, name: str, known: Mapping[str, At]) -> tuple[Any] | None:
+        if apart := self._apart.find(name):
+            return apart
+        at = known.get(name)
+        state = self._past.at_hand(stream, at) if at else None
+        return (self._other(state[0]),) if state and name == self._book else state
 
     async def _state(self, stream: Stream, name: str, known: Mapping[str, At], recorded: Recorded) -> Any:
         if apart := self._apart.find(name):
@@ -576,13 +595,19 @@ class Again:
 
 
 def _decided(handles: Handles, wish: Any, touched: Touched, states: Sequence[Any], reads: Sequence[Any]) -> Verdict:
-    """The decision in the other world, where also what would not have been recorded is an answer."""
+    """The decision in the other world, where also what would not have been recorded is an answer.
+
+    A refusal's traceback, which nobody reads here, holds all that was at hand, and itself in a circle.
+    """
     try:
-        return judge(handles, wish, touched, states, reads)
+        verdict = judge(handles, wish, touched, states, reads)
     except Problem as refusal:
-        return Verdict(refusal=refusal)
+        verdict = Verdict(refusal=refusal)
     except Raced:
-        return Verdict(refusal=OtherStreams())
+        verdict = Verdict(refusal=OtherStreams())
+    if verdict.refusal:
+        verdict.refusal.with_traceback(None)
+    return verdict
 
 
 def _refused(slug: str) -> Side:

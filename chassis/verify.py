@@ -24,6 +24,7 @@ PAGE_EVENTS = 1_000
 RECORD = "chassis.CommandRecorded.v1"
 STATES_LIMIT = 10_000
 """Folded states kept while deciding again, so that long streams are not folded anew for each of their commands."""
+NOT_KNOWN: tuple[int, Any, Sequence[Any]] = (0, None, ())
 
 
 @dataclass(frozen=True)
@@ -336,26 +337,39 @@ class Past:
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
-        self._states: Recent[str, tuple[int, Any]] = Recent(STATES_LIMIT)
+        self._states: Recent[str, tuple[int, Any, Sequence[Any]]] = Recent(STATES_LIMIT)
 
-    def know(self, ats: Sequence[At], events: Sequence[Sequence[Any]], after: Sequence[Any]) -> None:
-        """Takes over states that a decision on those versions led to, where the log holds just its events."""
-        for at, new, state in zip(ats, events, after, strict=True):
+    def know(self, ats: Sequence[At], verdict: Verdict) -> None:
+        """Takes over what a decision on those versions led to, where the log holds just its events.
+
+        They are folded once they are asked for: most streams never are again.
+        """
+        for at, (_, state), new in zip(ats, verdict.before, verdict.events, strict=True):
             if new:
-                self._states.put(at.stream, (at.version + len(new), state))
+                self._states.put(at.stream, (at.version + len(new), state, new))
+
+    def at_hand(self, stream: Stream, at: At) -> tuple[Any] | None:
+        """The state of the stream when it had that version, where the log need not be read for it."""
+        if at.version == 0:
+            return (stream.decider.initial,)
+        version, state, new = self._states.get(at.stream) or NOT_KNOWN
+        if version != at.version:
+            return None
+        if new:
+            state = stream.decider.fold(new, state)
+            self._states.put(at.stream, (version, state, ()))
+        return (state,)
 
     async def at(self, stream: Stream, at: At) -> Any:
         """The state of the stream when it had that version. Raises NotReached."""
-        if at.version == 0:
-            return stream.decider.initial
-        version, state = self._states.get(at.stream) or (0, stream.decider.initial)
-        if version == at.version:
-            return state
-        if version > at.version:
-            version, state = 0, stream.decider.initial
-        events = [one for one in await self._store.load(at.stream, version) if one.version <= at.version]
-        state = stream.decider.fold((one.event for one in events), state)
-        if not events or events[-1].version != at.version:
+        if found := self.at_hand(stream, at):
+            return found[0]
+        version, state, new = self._states.get(at.stream) or NOT_KNOWN
+        if not 0 < version < at.version:
+            version, state, new = 0, stream.decider.initial, ()
+        read = [one for one in await self._store.load(at.stream, version) if one.version <= at.version]
+        if not read or read[-1].version != at.version:
             raise NotReached(f"the log does not hold {at.stream} up to version {at.version}")
-        self._states.put(at.stream, (at.version, state))
+        state = stream.decider.fold((*new, *(one.event for one in read)), state)
+        self._states.put(at.stream, (at.version, state, ()))
         return state

@@ -1,6 +1,7 @@
 """A shadow run in several shares reports what one process reports, whatever happened, and leaves no process behind."""
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -169,6 +170,27 @@ def busy(orders: int) -> list[tuple[str, Any]]:
         history.append(("acme", wish))
         history.append(("acme", CloseOrder(order_id=f"o{number - 2}", shelf=next_one)))
     return history
+
+
+def refusals() -> list[object]:
+    return [one for one in gc.get_objects() if isinstance(one, shelves.TooMuch)]
+
+
+async def test_what_a_run_refuses_goes_without_being_looked_for(tmp_path: Path) -> None:
+    """Its processes look for nothing that holds itself in a circle."""
+    async with opened(tmp_path) as store:
+        await recorded(store, busy(20), HANDLES)
+        window = Window(tenant="acme", after=0, until=await store.head())
+        gc.collect()
+        before = refusals()
+        gc.disable()
+        try:
+            report = await run(store, ALONE, EYES, candidate(3), window)
+            left = [one for one in refusals() if not any(one is known for known in before)]
+        finally:
+            gc.enable()
+    assert shelves.TooMuch.slug in {count["new"] for count in report.as_json()["outcomes"]}
+    assert left == []
 
 
 def spread(data: Path, declared_in: str = BLUEPRINT.declared_in) -> Spread:
