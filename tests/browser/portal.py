@@ -6,6 +6,7 @@ import time
 from playwright.sync_api import Browser, Locator, Page, Playwright, Response, expect
 
 from tests.browser.state import Customer
+from tests.patience import PATIENCE_SECONDS
 
 SWITCHES = (
     "--no-sandbox",
@@ -16,7 +17,7 @@ SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE_MS = 30_000
+PATIENCE_MS = PATIENCE_SECONDS * 1_000
 AGAIN = 'meta[http-equiv="refresh"]'
 """Stands in a page without script that lags behind what its reader did."""
 expect.set_options(timeout=PATIENCE_MS)

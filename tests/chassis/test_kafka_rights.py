@@ -22,6 +22,7 @@ from chassis.transport.port import topic_of
 from contracts.catalogue import SERVICES
 from tests.architecture.tree import ROOT
 from tests.engines.kafka import guarded_broker
+from tests.patience import PATIENCE_SECONDS
 
 OWNER, PASSWORD = "administrator", "not-a-secret-of-anybody"
 USERS = [topic_of(service) for service in SERVICES]
@@ -91,7 +92,7 @@ def refused(one: KafkaTransport) -> dict[str, str]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not holds():
             await asyncio.sleep(0.05)
 

@@ -16,6 +16,7 @@ from chassis.desk.sqlite import SqliteDesk
 from chassis.shadow import Candidate, Eyes, Progress, Window
 from chassis.shadow_runs import RUNNING_IN_ALL_MAX, RUNNING_MAX, Asked, Document, KeptRuns, ShadowRuns
 from chassis.store.port import EventStore
+from tests.patience import PATIENCE_SECONDS
 
 BEGUN_AT = datetime(2026, 3, 3, 10, tzinfo=UTC)
 CANDIDATE = Candidate(rulebook_id="default", kind="some_rules", scope="default", version=1, body={}, sha256="0" * 64)
@@ -54,7 +55,7 @@ class Failing:
             self.asked += 1
 
     async def was_asked(self, times: int) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while self.asked < times:
                 await asyncio.sleep(0.005)
 
@@ -126,7 +127,7 @@ async def test_a_run_that_another_process_works_on_is_told_as_it_goes_on_there(
     assert await other.find("acme", "run") == {**running, "progress": {"done": 0, "total": 0}}
     assert await other.begin(asked("acme", "run"), never) == await other.find("acme", "run")
     clock.set(BEGUN_AT + timedelta(seconds=11))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await other.find("acme", "run"))["progress"]["done"] != 3:
             await asyncio.sleep(0.005)
     clock.set(BEGUN_AT + timedelta(seconds=45))  # 34 seconds after its last word

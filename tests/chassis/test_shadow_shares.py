@@ -34,6 +34,7 @@ from chassis.shadow_spread import Merged, ShareLost, Spread
 from chassis.store.port import EventStore
 from tests.chassis import shelves
 from tests.chassis.shelves import AT, BEFORE, BLUEPRINT, BOOK, HANDLES, CloseOrder, Order, PublishLimit, Stock
+from tests.patience import PATIENCE_SECONDS
 
 ALONE, EYES = handles_of(BLUEPRINT), eyes_of(BLUEPRINT)
 SHELVES = tuple("abcdefgh")
@@ -103,7 +104,7 @@ async def in_shares(count: int, store: EventStore, tried: Candidate, window: Win
 
     merged = Merged([ours for ours, _ in parents], window, lambda done, total: None)
     try:
-        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
             report = group.create_task(merged.report())
             for share, (_, parent) in zip(shares, parents, strict=True):
                 group.create_task(working(share, parent))
@@ -260,7 +261,7 @@ async def test_a_run_that_is_stopped_leaves_no_process_behind(tmp_path: Path) ->
         await recorded(store, busy(600), HANDLES)
         window, begun = Window(tenant="acme", after=0, until=await store.head()), asyncio.Event()
         running = asyncio.ensure_future(spread(tmp_path).run(candidate(3), window, lambda *_: begun.set()))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await begun.wait()
         assert len(workers()) == 2
         running.cancel()

@@ -29,6 +29,7 @@ from chassis.transport.kafka import Copies, KafkaTransport, Settings, copies_of,
 from chassis.transport.port import Lost, topic_of, translated
 from tests.engines.kafka import Broker
 from tests.faults.wire import wire
+from tests.patience import PATIENCE_SECONDS
 
 QUICK = Backoff(first_seconds=0.05, most_seconds=0.5)
 
@@ -175,7 +176,7 @@ async def test_a_relay_that_finds_its_topic_ahead_of_the_log_ends_the_process(ka
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     with capture_logs() as logs:
         await transport.start()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await ended.wait()
     asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
     await transport.stop()
@@ -363,7 +364,7 @@ async def test_a_stop_returns_while_the_broker_is_away(broker: Broker) -> None:
     settings = replace(settings_for(broker.bootstrap), stop_seconds=2.0)
     travel = Travel(make=lambda: KafkaTransport(settings), service=await new_service(settings))
     hearing = Hearing()
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         async with travel.running(reader=hearing):
             await travel.feed.commit(1)
             await hearing.until(lambda: len(hearing.heard) >= 1)

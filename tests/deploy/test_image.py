@@ -15,6 +15,7 @@ from chassis.process import free_port
 from contracts.catalogue import SERVICES
 from services.gateway.app import Settings
 from tests.architecture.tree import ROOT
+from tests.patience import PATIENCE_SECONDS
 
 RECIPE = (ROOT / "Dockerfile").read_text()
 COPIED = re.findall(r"^COPY (?!--from)(\S+) (/app/\S+)$", RECIPE, re.MULTILINE)
@@ -138,7 +139,7 @@ async def test_the_door_passes_on_to_loopback_both_ways_and_to_the_end() -> None
     way = f"{outside}:{inside.sockets[0].getsockname()[1]}"
     door = await asyncio.create_subprocess_exec(sys.executable, ROOT / "deploy/compose/door.py", way)
     try:
-        async with inside, asyncio.timeout(30):
+        async with inside, asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 try:
                     reader, writer = await asyncio.open_connection("127.0.0.1", outside)

@@ -17,8 +17,8 @@ from chassis.testing.read_store_conformance import TENANT
 from tests.chassis.counted import once_more
 from tests.faults.striking import changes, writes
 from tests.faults.wire import SWALLOWED, UNANSWERED, Wire, nothing, wire
+from tests.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 60.0
 CHANGES = 8
 """More than after which the driver sends a statement by its number alone."""
 

@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.faults.wire import SWALLOWED, UNANSWERED, Wire, nothing, wire
-
-PATIENCE_SECONDS = 30.0
+from tests.patience import PATIENCE_SECONDS
 
 
 class Engine:

@@ -264,7 +264,7 @@ async def test_the_month_that_is_closed_next_is_told_however_long_ago_it_was(inc
 
 async def test_what_a_clock_that_lags_books_in_a_closed_month_counts_in_the_first_open_one(incentives):
     """100.00 in March, which is closed; then 50.00 by a process whose clock still says the 31st, and a refund in April."""
-    await earned(incentives)
+    await earned(incentives, hold_days=90)
     incentives.clock.set(APRIL)
     assert (await incentives.post(APPROVER, "/books/2026-03/close")).status_code == 200
     incentives.clock.set(datetime(2026, 3, 31, 23, 59, 59, tzinfo=UTC))

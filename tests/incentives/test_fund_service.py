@@ -97,17 +97,17 @@ async def claimed(it: Running, who: Principal, request_id: str, amount: str) -> 
 async def test_done_when_6_200_concurrent_requests_never_overdraw_a_fund(it):
     """Each of 200 requests reserves 500 of 20,000 that are there: 40 are served, whoever comes first."""
     await share(it, "p1", "20000.00")
-    client, headers = it._client, it._as(P1)
 
-    async def post(who: dict[str, str], path: str, body: Any, key: str) -> Any:
-        return await client.post(path, json=body, headers={**who, "Idempotency-Key": key})
+    async def post(who: Principal, path: str, body: Any, key: str) -> Any:
+        return await it._client.post(path, json=body, headers={**it._as(who), "Idempotency-Key": key})
 
-    drafts = [await post(headers, "/fund-requests", wanted("1000.00"), f"d{n}") for n in range(AT_ONCE)]
+    drafts = [await post(P1, "/fund-requests", wanted("1000.00"), f"d{n}") for n in range(AT_ONCE)]
     ids = [answer.json()["fund_request_id"] for answer in drafts]
     for request_id in ids:
-        await post(headers, f"/fund-requests/{request_id}/submit", {}, f"s{request_id}")
-    decider = it._as(FUND_MANAGER)
-    answers = await asyncio.gather(*(post(decider, f"/fund-requests/{one}/decide", AS_IS, f"y{one}") for one in ids))
+        await post(P1, f"/fund-requests/{request_id}/submit", {}, f"s{request_id}")
+    answers = await asyncio.gather(
+        *(post(FUND_MANAGER, f"/fund-requests/{one}/decide", AS_IS, f"y{one}") for one in ids)
+    )
     codes = [answer.status_code for answer in answers]
     assert (codes.count(200), codes.count(409)) == (40, 160)
     assert {a.json()["type"] for a in answers if a.status_code == 409} == {"/problems/funds-insufficient"}

@@ -19,6 +19,7 @@ from chassis.identity import Principal
 from chassis.process import make_world, running
 from chassis.service import Service
 from services.onboarding.app import Settings, build
+from tests.patience import PATIENCE_SECONDS
 from tests.scenarios.held import Held
 from tests.scenarios.patient import Patient
 from tests.scenarios.system import done, until
@@ -59,7 +60,7 @@ class Office:
         return await self.api(who).get(path)
 
     async def settle(self) -> None:
-        assert await self.service.runner.reached("", "onboarding", await self.service.store.head(), 10)
+        assert await self.service.runner.reached("", "onboarding", await self.service.store.head(), PATIENCE_SECONDS)
 
     async def partner(self, name: str) -> str:
         """A new active partner's id."""

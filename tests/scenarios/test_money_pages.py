@@ -13,6 +13,7 @@ from chassis.asgi import Api
 from contracts.values import money
 from services.incentives.domain.sale import Sales
 from services.incentives.domain.sale_events import ReversalRecorded
+from tests.patience import PATIENCE_SECONDS
 from tests.scenarios.browser import browser
 from tests.scenarios.main_job import Story, approving, colliding, main_job
 from tests.scenarios.system import System, done, running_system, until
@@ -36,7 +37,7 @@ async def sent(client: httpx.AsyncClient, page: str, action: str, trigger: str =
     text = await shows(client, page, head)
     form = text[text.index(head) :].partition("</form>")[0]
     hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while _is_busy(answer := await client.post(action, data={**hidden, **fields})):
             await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
     return await up_to_date(client, answer)
@@ -60,7 +61,7 @@ async def shows(client: httpx.AsyncClient, page: str, said: str) -> str:
 
 async def up_to_date(client: httpx.AsyncClient, answer: httpx.Response) -> httpx.Response:
     """The page, once it is there and as new as what was done: until then it asks again by itself, or says to."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE or 'name="entente-late"' in answer.text:
             answer = await client.get(str(answer.url))
     return answer
@@ -285,7 +286,7 @@ async def put_in_the_shadow(admin: httpx.AsyncClient, approver: httpx.AsyncClien
 
 async def finished(client: httpx.AsyncClient, answer: httpx.Response) -> httpx.Response:
     """The page once it no longer asks again by itself."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while "asks again by itself" in answer.text:
             await asyncio.sleep(0.05)
             answer = await client.get(str(answer.url))
