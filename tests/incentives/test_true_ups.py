@@ -595,6 +595,7 @@ async def test_a_refund_that_comes_late_while_there_is_no_rate_is_known_at_once_
             await incentives.hear(won(name))
             await incentives.hear(credited(("p1", "100.00"), opportunity_id=name))
     await incentives.until(P1, "/progress", lambda page: page["items"][0]["closed"])
+    await incentives.rest()
     incentives.clock.set(datetime(2026, 4, 20, 9, tzinfo=UTC))
     await incentives.hear(refunded("x", "1000.00"))
     [line] = (await incentives.get(P1, "/lines?state=reversed"))["items"]
