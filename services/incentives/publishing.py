@@ -704,6 +704,21 @@ def _attention_settled(it: attention.AttentionSettled) -> PublicEvent:
     )
 
 
+def _attention_asked_again(it: attention.AttentionAskedAgain) -> PublicEvent:
+    one = it.wish.attention
+    return AttentionRaised(
+        attention_id=one.attention_id,
+        side=one.side,
+        roles=it.wish.roles,
+        topic=one.topic,
+        subject=one.subject,
+        partner_id=one.partner_id,
+        due_at=it.wish.due_at,
+        severity=it.wish.severity,
+        person_id=it.wish.person_id or LEFT_OUT,
+    )
+
+
 # Recognition
 
 
@@ -789,6 +804,7 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     case.CaseOpened: _case_opened,
     case.CaseClosed: _case_closed,
     attention.AttentionSettled: _attention_settled,
+    attention.AttentionAskedAgain: _attention_asked_again,
     recognition.RecognitionAwarded: _recognised,
     recognition.RecognitionRevoked: _unrecognised,
     tier.TierChanged: _tier_changed,

@@ -3,17 +3,29 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given as given_any
+from hypothesis import strategies as st
 
+from chassis.read_store.port import TURN
 from chassis.testing.kit import given
 from chassis.testing.projections import assert_repeatable, project, told
 from contracts.shared import AttentionCleared, AttentionRaised
-from services.incentives.domain.attention import Settled, settle_attentions
+from services.incentives.domain.attention import (
+    Attention,
+    AttentionAskedAgain,
+    SettleAttentions,
+    Settled,
+    Wish,
+    ask_again,
+    settle_attentions,
+)
 from services.incentives.domain.case import Cases, CloseCase
 from services.incentives.domain.claim import ClaimReturned
 from services.incentives.domain.contradiction import OpenContradictionCase, contradiction_id
 from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.fund_request_commands import AmendFundRequest, RecallFundRequest
 from services.incentives.domain.fund_request_events import FundRequestDecided, ItemDecision
+from services.incentives.domain.meter import WindowResumed, WindowWaits
 from services.incentives.domain.payment import Payments, reference_of
 from services.incentives.domain.payment_commands import NoteUnreported
 from services.incentives.projections.attentions import attentions
@@ -187,6 +199,80 @@ def test_what_was_told_is_not_told_again():
     assert (
         project(ATTENTIONS, told(*log.happened, *settle_attentions(ATTENTIONS.issue(document, NOW), Settled()))) == {}
     )
+
+
+WINDOW = {"meter_id": "m1", "plan_id": "plan-a", "payee_id": "p1", "window": "2026-Q1"}
+WAITS = WindowWaits(**WINDOW, pairs=("EUR/USD",), noted_at=NOW)
+RESUMED = WindowResumed(**WINDOW, resumed_at=NOW)
+
+
+def due(*happened):
+    """The command that is due after this, if any."""
+    document = project(ATTENTIONS, told(*happened)).get("m1")
+    return ATTENTIONS.issue(document, NOW) if document and document["due_at"] else None
+
+
+def decided(command):
+    decide = settle_attentions if isinstance(command, SettleAttentions) else ask_again
+    return decide(command, Settled())
+
+
+def test_what_is_asked_for_anew_while_it_is_told_to_be_settled_is_asked_for_again():
+    late = decided(due(WAITS, RESUMED))
+    again = decided(due(WAITS, RESUMED, WAITS, *late))
+    assert [publish(one) for one in told(*again)] == raised(WAITS)
+    assert due(WAITS, RESUMED, WAITS, *late, *again) is None
+    [cleared] = decided(due(WAITS, RESUMED, WAITS, *late, *again, RESUMED))
+    assert_repeatable(ATTENTIONS, told(WAITS, RESUMED, WAITS, *late, *again, RESUMED, cleared))
+
+
+def test_a_person_is_asked_again_by_itself():
+    """Whoever is asked alone has no role, and is named."""
+    wish = Wish(
+        attention=Attention(attention_id="a", side="partner", topic="t", subject="s", partner_id="p1"),
+        roles=(),
+        severity="high",
+        due_at=NOW,
+        person_id="per-7",
+    )
+    [asked_again] = told(AttentionAskedAgain(subject="s", wish=wish, asked_at=NOW))
+    told_as = publish(asked_again)
+    assert (told_as.person_id, told_as.roles, told_as.due_at, told_as.severity) == ("per-7", (), NOW, "high")
+
+
+class Tickers:
+    """Processes that look before a fact and write after it; each due date is written once."""
+
+    def __init__(self):
+        self.log, self.looked, self.written, self.waits = [], [], set(), False
+
+    def fact(self):
+        self.waits = not self.waits
+        self.log.append(WAITS if self.waits else RESUMED)
+
+    def look(self):
+        document = project(ATTENTIONS, told(*self.log)).get("m1")
+        if document and document["due_at"]:
+            self.looked.append((document[TURN], ATTENTIONS.issue(document, NOW)))
+
+    def write(self):
+        turn, command = self.looked.pop(0) if self.looked else (None, None)
+        if command and turn not in self.written:
+            self.written.add(turn)
+            self.log.extend(decided(command))
+
+
+@given_any(st.lists(st.sampled_from([Tickers.fact, Tickers.look, Tickers.write]), max_size=30))
+def test_whatever_is_told_late_in_the_end_all_know_whether_it_is_open(moves):
+    tickers = Tickers()
+    for move in moves:
+        move(tickers)
+    while tickers.looked or due(*tickers.log):
+        tickers.look()
+        tickers.write()
+    public = [publish(one) for one in told(*tickers.log)]
+    last = [type(one) for one in public if isinstance(one, AttentionRaised | AttentionCleared)][-1:]
+    assert last == ([AttentionRaised if tickers.waits else AttentionCleared] if tickers.log else [])
 
 
 def test_repeats_and_other_orders_settle_the_same():

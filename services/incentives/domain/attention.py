@@ -21,6 +21,17 @@ class Attention:
     partner_id: str | None = None
 
 
+@frozen
+class Wish:
+    """What was asked of them, as it was told."""
+
+    attention: Attention
+    roles: tuple[str, ...]
+    severity: str
+    due_at: datetime | None = None
+    person_id: str | None = None
+
+
 @event("incentives.AttentionSettled.v1")
 class AttentionSettled:
     """`subject` is what it was about: a payment, request, claim, tier, window or disputed line, or a contradiction's case."""
@@ -28,6 +39,15 @@ class AttentionSettled:
     subject: str
     attention: Attention
     settled_at: datetime
+
+
+@event("incentives.AttentionAskedAgain.v1")
+class AttentionAskedAgain:
+    """What was told to be settled had been asked for anew before it was told: the wish stands."""
+
+    subject: str
+    wish: Wish
+    asked_at: datetime
 
 
 @command("incentives.SettleAttentions.v1")
@@ -40,6 +60,19 @@ class SettleAttentions:
     now: datetime
 
 
+@command("incentives.AskForAttentionAgain.v1")
+class AskForAttentionAgain:
+    """What is open of one subject, and was told by the fact `by_event_id` to be settled."""
+
+    subject: str
+    wishes: tuple[Wish, ...]
+    by_event_id: str
+    now: datetime
+
+
+AttentionEvent = AttentionSettled | AttentionAskedAgain
+
+
 @dataclass(frozen=True)
 class Settled:
     """Nothing that a decision looks at."""
@@ -49,8 +82,12 @@ def settle_attentions(wish: SettleAttentions, _: Settled) -> list[AttentionSettl
     return [AttentionSettled(subject=wish.subject, attention=one, settled_at=wish.now) for one in wish.attentions]
 
 
-def evolve(settled: Settled, _: AttentionSettled) -> Settled:
+def ask_again(wish: AskForAttentionAgain, _: Settled) -> list[AttentionAskedAgain]:
+    return [AttentionAskedAgain(subject=wish.subject, wish=one, asked_at=wish.now) for one in wish.wishes]
+
+
+def evolve(settled: Settled, _: AttentionEvent) -> Settled:
     return settled
 
 
-Attentions = Decider[Settled, AttentionSettled](kind="attention", initial=Settled(), evolve=evolve)
+Attentions = Decider[Settled, AttentionEvent](kind="attention", initial=Settled(), evolve=evolve)

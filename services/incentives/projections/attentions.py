@@ -1,4 +1,7 @@
-"""Whom was attention asked for, and what has settled it since? What was settled is due to be told at once."""
+"""Whom was attention asked for, and what has settled it since? What was settled is due to be told at once.
+
+What is asked for anew while it is being told goes out before it, and would be cleared by it: then it is asked for again.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -12,7 +15,14 @@ from chassis.event import PublicEvent, Seen, iso, plain
 from chassis.read_store.port import TURN
 from contracts.shared import AttentionRaised
 from services.incentives.domain import line_dispute, payment_events
-from services.incentives.domain.attention import Attention, AttentionSettled, SettleAttentions
+from services.incentives.domain.attention import (
+    AskForAttentionAgain,
+    Attention,
+    AttentionAskedAgain,
+    AttentionSettled,
+    SettleAttentions,
+    Wish,
+)
 from services.incentives.domain.case import CaseClosed
 from services.incentives.domain.claim import DISPUTED, ClaimDecided, ClaimReturned, ClaimSubmitted
 from services.incentives.domain.contradiction import contradiction_id
@@ -83,17 +93,38 @@ Publish = Callable[[Seen], PublicEvent | None]
 
 
 def _evolve(publish: Publish, document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None:
-    known = document or {"open": [], "ended": [], "due_at": None}
+    known = document or {"open": [], "ended": [], "again": [], "due_at": None}
     if isinstance(seen.event, AttentionSettled):
-        changed = _told(known, seen.event)
+        changed = _told(known, seen, seen.event.attention.attention_id)
+    elif isinstance(seen.event, AttentionAskedAgain):
+        changed = _told_again({**known, "subject": seen.event.subject}, seen, seen.event.wish)
     else:
         changed = _changed(known, seen, _raised(publish(seen)))
-    return changed if changed["open"] or changed["ended"] else None
+    return changed if changed["open"] or changed["ended"] or changed["again"] else None
 
 
-def _told(known: dict[str, Any], it: AttentionSettled) -> dict[str, Any]:
-    ended = _without(known["ended"], it.attention.attention_id)
-    return {**known, "ended": ended, "due_at": known["due_at"] if ended else None}
+def _told(known: dict[str, Any], seen: Seen, attention_id: str) -> dict[str, Any]:
+    """What is open was asked for after the fact that settled it, so that nobody sees it any more."""
+    ended = _without(known["ended"], attention_id)
+    unseen = [one for one in known["open"] if one["attention_id"] == attention_id]
+    again = [*_without(known["again"], attention_id), *unseen]
+    return _due({**known, "ended": ended, "again": again}, seen, anew=bool(again))
+
+
+def _told_again(known: dict[str, Any], seen: Seen, wish: Wish) -> dict[str, Any]:
+    """What was settled while it was being asked for again is to be told so."""
+    named = wish.attention.attention_id
+    is_open = any(one["attention_id"] == named for one in known["open"])
+    gone = [] if is_open else [*_without(known["ended"], named), _kept(wish)]
+    again = _without(known["again"], named)
+    return _due({**known, "ended": gone or known["ended"], "again": again}, seen, anew=bool(gone))
+
+
+def _due(document: dict[str, Any], seen: Seen, *, anew: bool) -> dict[str, Any]:
+    """With its due date: now and in a new turn where there is more to tell, and none once all is told."""
+    if anew:
+        return {**document, "due_at": iso(seen.recorded_at), "by": seen.id, TURN: seen.id}
+    return document if document["ended"] or document["again"] else {**document, "due_at": None}
 
 
 def _changed(known: dict[str, Any], seen: Seen, raised: dict[str, Any] | None) -> dict[str, Any]:
@@ -102,11 +133,13 @@ def _changed(known: dict[str, Any], seen: Seen, raised: dict[str, Any] | None) -
     gone = [one for one in before if one["topic"] in topics or one["attention_id"] in ids]
     still = [one for one in before if one not in gone]
     ended = [*known["ended"], *gone]
+    again = [one for one in known["again"] if one in still]
     if raised:
         still = [*_without(still, raised["attention_id"]), raised]
         ended = _without(ended, raised["attention_id"])
-    now = {"due_at": iso(seen.recorded_at), "by": seen.id, TURN: seen.id} if gone else {}
-    return {**known, "open": still, "ended": ended, **now, "subject": _subject(seen)}
+        again = _without(again, raised["attention_id"])
+    changed = {**known, "open": still, "ended": ended, "again": again, "subject": _subject(seen)}
+    return _due(changed, seen, anew=bool(gone))
 
 
 def _settled(happened: Any) -> tuple[str, ...]:
@@ -138,7 +171,13 @@ def _raised(told: PublicEvent | None) -> dict[str, Any] | None:
     if not isinstance(told, AttentionRaised) or told.topic not in TOPICS:
         return None
     named = ("attention_id", "side", "topic", "subject", "partner_id")
-    return plain(Attention(**{name: getattr(told, name) for name in named}))  # type: ignore[no-any-return]
+    about = Attention(**{name: getattr(told, name) for name in named})
+    asked: dict[str, Any] = {"roles": told.roles, "severity": told.severity, "due_at": told.due_at}
+    return _kept(Wish(attention=about, **asked, person_id=told.person_id or None))
+
+
+def _kept(wish: Wish) -> dict[str, Any]:
+    return {"attention_id": wish.attention.attention_id, "topic": wish.attention.topic, "wish": plain(wish)}
 
 
 def _without(some: list[dict[str, Any]], attention_id: str) -> list[dict[str, Any]]:
@@ -160,10 +199,13 @@ def _subject(seen: Seen) -> str:
     return str(next(getattr(it, name) for name in names if hasattr(it, name)))
 
 
-def issue(document: dict[str, Any], now: datetime) -> SettleAttentions:
-    """Says of everything that was settled that it is."""
-    ended = tuple(msgspec.convert(one, Attention) for one in document["ended"])
-    return SettleAttentions(subject=document["subject"], attentions=ended, by_event_id=document["by"], now=now)
+def issue(document: dict[str, Any], now: datetime) -> SettleAttentions | AskForAttentionAgain:
+    """Says of everything that was settled that it is; then asks again for what is not."""
+    about: Any = {"subject": document["subject"], "by_event_id": document["by"], "now": now}
+    ended, again = (tuple(msgspec.convert(one["wish"], Wish) for one in document[name]) for name in ("ended", "again"))
+    if ended:
+        return SettleAttentions(attentions=tuple(one.attention for one in ended), **about)
+    return AskForAttentionAgain(wishes=again, **about)
 
 
 READ = (
@@ -179,6 +221,7 @@ READ = (
     TierAppealed,
     line_dispute.DisputeEvidenceRequested,
     AttentionSettled,
+    AttentionAskedAgain,
 )
 
 
@@ -186,7 +229,7 @@ def attentions(publish: Publish) -> Deadline:
     """What was asked for is what `publish` tells the others of a fact."""
     return Deadline(
         name="attentions",
-        version=2,
+        version=3,
         keys=dict.fromkeys(READ, _subject),
         evolve=partial(_evolve, publish),
         issue=issue,
