@@ -222,12 +222,12 @@ async def test_who_has_too_few_certified_people_is_looked_at_and_the_check_names
     await registration.hear(counted)
 
     certified = await registration.register("p1", products=[{"family": "cloud", "sku": "1"}])
+    previewed = (await registration.post(seller("p2"), "/deals/preview", deal(products=[{"family": "cloud"}]))).json()
+    assert "certification-missing" in codes(previewed)
     other = await registration.register("p2", products=[{"family": "cloud", "sku": "2"}])
 
     [checked] = [await check_of(registration, one["registration_id"]) for one in (certified,)]
     assert (checked["value"], checked["event_id"] is None) == ({"certification": "cloud-expert", "people": 2}, False)
-    previewed = (await registration.post(seller("p2"), "/deals/preview", deal(products=[{"family": "cloud"}]))).json()
-    assert "certification-missing" in codes(previewed)
     assert (await check_of(registration, other["registration_id"]))["value"]["people"] == 0
 
 
