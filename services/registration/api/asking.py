@@ -12,6 +12,7 @@ from chassis.answers import answers
 from chassis.application import Application
 from chassis.event import LEFT_OUT, LeftOut, Sealed, canonical_json, plain, stable_id
 from chassis.http import App, Caller, Reader, Writer, perform, shown
+from chassis.record import REFUSED
 from chassis.rulebook import CodedReason
 from contracts.values import PartnerId, RegistrationId
 from services.registration.api.bodies import CustomerBody, MailBody, RegisterBody, details_of, phones_of, subject_of
@@ -27,8 +28,6 @@ from services.registration.domain.deal_events import Details
 from services.registration.domain.disclosure import told
 from services.registration.domain.rules import CLOSE_ON
 from services.registration.domain.screening import APPROVE
-
-REFUSED = "refused"
 
 router = APIRouter(tags=["deals"])
 
