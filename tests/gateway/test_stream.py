@@ -200,6 +200,7 @@ async def test_a_cursor_serves_its_own_list_and_tenant_alone(it: System) -> None
         await register(it, "northwind")
     _, place = await feed_cursor(it, "northwind")
     cursor = done(await north.get("/v1/registration/deals?limit=1"))["next_cursor"]
+    tampered = ("B" if cursor.startswith("A") else "A") + cursor[1:]
     assert (await north.get(f"/v1/registration/deals?limit=1&cursor={cursor}")).status == 200
     for path in (
         f"/v1/registration/deals?limit=1&sort=close_on&cursor={cursor}",
@@ -208,7 +209,7 @@ async def test_a_cursor_serves_its_own_list_and_tenant_alone(it: System) -> None
         f"/v1/registration/deals?cursor={place}",
         f"/v1/onboarding/partners?cursor={cursor}",
         f"/v1/registration/deals?cursor={cursor[:-1]}",
-        f"/v1/registration/deals?cursor=A{cursor[1:]}",
+        f"/v1/registration/deals?cursor={tampered}",
     ):
         answer = await north.get(path)
         assert (answer.status, answer.json()["slug"]) == (400, "bad-request"), path
