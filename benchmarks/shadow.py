@@ -43,7 +43,7 @@ def run() -> Iterable[Figure]:
     taken = asyncio.run(_taken())
     for name, seconds in taken.items():
         if seconds is None:
-            yield skipped(f"shadow.{name}", "one core")
+            yield skipped(f"shadow.{name}", "one process alone")
         elif name == FULLY:
             recorded = taken[SAME]
             assert recorded is not None

@@ -59,7 +59,8 @@ class Handles:
     `decide(command, *states)` gets the states of `streams`, then of `reads`, in order. It returns a list of events for
     one stream, else a tuple with one list a stream. Where a slot is a tuple of streams, its state is a tuple of states
     and its result a list of lists. `answer` makes the body that the caller gets from the states after the command.
-    `prepare` looks up again what the command was prepared with, where other rules decide it in a shadow run.
+    `prepare` looks up again what the command was prepared with, where other rules decide it in a shadow run. It is
+    `prepared_from_facts` where all that it reads, but for the rulebook, is the same under any rules.
     """
 
     command: type[Any]
@@ -69,6 +70,7 @@ class Handles:
     answer: Callable[..., Mapping[str, Any]] = no_answer
     evaluator: int = 1
     prepare: Callable[[Any, Look], Awaitable[Any]] | None = None
+    prepared_from_facts: bool = False
 
     def touched(self, wish: Any) -> "Touched":
         """The streams that the command touches, worked out once for all that is done with it."""

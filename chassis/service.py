@@ -6,7 +6,7 @@ A `Blueprint` is pure declaration. `assemble` makes a `Service` of it on the sto
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -592,14 +592,19 @@ def eyes_of(blueprint: Blueprint) -> Eyes:
 
 
 def spread_of(blueprint: Blueprint, settings: ServiceSettings, handles: Sequence[Handles]) -> Spread | None:
-    """How the service's shadow runs are spread over processes, where they are.
-
-    A command that is prepared again may touch other streams than its record tells: nobody knows before whom it concerns.
-    """
+    """How the service's shadow runs are spread over processes, where they are."""
     processes = min(settings.shadow_processes, len(os.sched_getaffinity(0)))
-    if processes == 1 or not blueprint.declared_in or any(one.prepare for one in handles):
+    if processes == 1 or not may_spread(blueprint, handles):
         return None
     return Spread(declared_in=blueprint.declared_in, settings=settings, processes=processes)
+
+
+def may_spread(blueprint: Blueprint, handles: Iterable[Handles]) -> bool:
+    """Whether it is known before of each command whom it concerns.
+
+    Nobody knows it of one that is prepared again from what was decided: it may touch other streams than its record tells.
+    """
+    return bool(blueprint.declared_in) and all(one.prepared_from_facts or one.prepare is None for one in handles)
 
 
 def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, ports: Any = None) -> Service:

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from chassis.afresh import RECORDED, Mode
+from chassis.decider import Stream
 from chassis.event import canonical_json, decode, frozen
 from chassis.execution import Handles
-from chassis.record import CommandRecorded
+from chassis.record import At, CommandRecorded
 from chassis.settings import ServiceSettings
 from chassis.shadow import PAGE_EVENTS, ROWS_MAX, Again, Apart, Candidate, Eyes, Places, Report, ShadowRow, Sums, Window
 from chassis.store.port import EventStore, Recorded
@@ -315,6 +316,13 @@ class Share(Telling):
         touched = handles.touched(decode(record.command_type, record.command))
         guarded = {*places.guarded, *(one.name(self._tenant) for one in touched.guarded)}
         return guarded, {*places.all, *guarded, *(one.name(self._tenant) for one in touched.read)}
+
+    async def _look(self, known: Mapping[str, At], recorded: Recorded, stream: Stream) -> Any:
+        """As for one process. Raises RuntimeError for a stream that another share may have changed and was not asked for."""
+        name = stream.name(self._tenant)
+        if name not in known and name in self._shares.last:
+            raise RuntimeError(f"{recorded.command_id} was prepared again from {name}, which is no fact")
+        return await super()._look(known, recorded, stream)
 
     async def _ask(self, given: Iterable[str]) -> None:
         """Learns how the other shares left these streams, and lets them learn how this one did."""

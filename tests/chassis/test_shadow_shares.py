@@ -22,7 +22,7 @@ from chassis.clock import FixedClock, SystemClock
 from chassis.decider import Problem
 from chassis.desk.sqlite import SqliteDesk
 from chassis.event import Actor
-from chassis.execution import Executor
+from chassis.execution import Executor, Handles, Look
 from chassis.execution import Order as Ask
 from chassis.segments import SEGMENT_EVENTS
 from chassis.service import event_store, eyes_of, handles_of
@@ -87,13 +87,16 @@ async def recorded(store: EventStore, history: Iterable[tuple[str, Any]], handle
             await executor.run(Ask(command_id=name, tenant=tenant, actor=actor, correlation_id=name), wish)
 
 
-async def in_shares(count: int, store: EventStore, tried: Candidate, window: Window, page: int = 4) -> Report:
+async def in_shares(
+    count: int, store: EventStore, tried: Candidate, window: Window, page: int = 4, handles: Sequence[Handles] = ALONE
+) -> Report:
     """What so many shares report, each a task of this process, none ever far ahead of another."""
     links: list[dict[int, Link]] = [{} for _ in range(count)]
     for one, two in combinations(range(count), 2):
         links[one][two], links[two][one] = [await Link.over(end) for end in socketpair()]
     parents = [[await Link.over(end) for end in socketpair()] for _ in range(count)]
-    shares = [Share(number, links[number], store, ALONE, EYES, tried, window, lead=2 * page) for number in range(count)]
+    given = (store, handles, EYES, tried, window)
+    shares = [Share(number, links[number], *given, lead=2 * page) for number in range(count)]
 
     async def working(share: Share, parent: Link) -> None:
         async def tell(found: Any) -> None:
@@ -157,6 +160,26 @@ async def test_what_came_before_a_stream_carried_is_no_other_world(
         alone = await run(store, ALONE, EYES, candidate(5), window)
         assert (alone.decided, alone.changed) == (2 * len(wishes), 0)
         assert (await in_shares(2, store, candidate(5), window, 40)).as_json() == alone.as_json()
+
+
+async def test_what_is_prepared_again_from_what_another_share_may_have_changed_stops_the_run(tmp_path: Path) -> None:
+    async def looking_around(wish: Order, look: Look) -> Order:
+        await look(shelves.Shelves.at("a"))
+        return wish
+
+    handles = [
+        replace(one, prepare=looking_around, prepared_from_facts=True) if one.command is Order else one for one in ALONE
+    ]
+    orders = [
+        Order(order_id=f"o{n}", customer=f"x{n}", shelves=(shelf,), near=(), amount=1) for n, shelf in enumerate("ab")
+    ]
+    async with opened(tmp_path) as store:
+        await recorded(store, [("acme", wish) for wish in (PublishLimit(most=5), *orders)], HANDLES)
+        window = Window(tenant="acme", after=0, until=await store.head())
+        with pytest.RaisesGroup(
+            pytest.RaisesExc(RuntimeError, match="prepared again from acme:shelf-a, which is no fact")
+        ):
+            await in_shares(2, store, candidate(5), window, handles=handles)
 
 
 def busy(orders: int) -> list[tuple[str, Any]]:

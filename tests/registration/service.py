@@ -13,6 +13,8 @@ import httpx
 from chassis.clock import FixedClock
 from chassis.identity import Principal
 from chassis.process import make_world, running
+from chassis.service import may_spread
+from chassis.shadow_spread import Spread
 from chassis.testing.projections import told
 from contracts.onboarding import PartnerActivated
 from contracts.registration import DealRegistered
@@ -73,6 +75,13 @@ class Running:
         for _ in range(2):
             await reacted(lambda: REACTIONS[type(happened)](seen, self.service.application))
         await self.settle()
+
+    def spread(self) -> Spread:
+        """How its shadow runs go over two processes, a short one too."""
+        service = self.service
+        assert may_spread(service.blueprint, service.application.executor.every_handles)
+        declared_in = service.blueprint.declared_in
+        return Spread(declared_in=declared_in, settings=service.settings, processes=2, from_positions=0)
 
     async def settle(self) -> None:
         head = await self.service.store.head()

@@ -16,11 +16,9 @@ from hypothesis import strategies as st
 from chassis.afresh import FULL, Glimpse, Remade
 from chassis.shadow import Report, run
 from chassis.shadow_api import ShadowBody, asked_for
-from chassis.shadow_spread import Spread
 from contracts.values import AccountId
 from services.registration.adapters.account_index import METHOD
 from services.registration.adapters.past_index import PastIndex
-from services.registration.app import BLUEPRINT
 from services.registration.application.looking_again import LookUps
 from services.registration.application.ports import AccountIndex, Near
 from services.registration.domain.customer import Customer
@@ -215,9 +213,8 @@ async def test_two_full_runs_have_one_digest_and_a_process_of_its_own_reports_th
         one, two = [await shadow(asked, **wish) for _ in range(2)]
         service = asked.service
         wanted = await asked_for(service.application, TENANT, ShadowBody(rulebook_id="default", **wish), "apart")
-        spread = Spread(declared_in=BLUEPRINT.declared_in, settings=service.settings, processes=2, from_positions=0)
         told: list[tuple[int, int]] = []
-        apart = await spread.run(wanted.candidate, wanted.window, lambda *done: told.append(done), FULL)
+        apart = await asked.spread().run(wanted.candidate, wanted.window, lambda *done: told.append(done), FULL)
 
     assert one["mode"] == "full"
     assert one["report"]["changed"] > 0

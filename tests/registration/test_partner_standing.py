@@ -10,10 +10,8 @@ import pytest
 
 from chassis.event import encode
 from chassis.shadow_api import ShadowBody, asked_for
-from chassis.shadow_spread import Spread
 from contracts.onboarding import AgreementLapsed, AgreementSigned, AuthorisationEnded, AuthorisationGranted
 from contracts.values import PartnerId, ProductLine
-from services.registration.app import BLUEPRINT
 from services.registration.domain.overlap import Place, Reach
 from services.registration.domain.partner_facts import PartnerFacts, Partners, carry
 from services.registration.domain.partner_standing import (
@@ -284,8 +282,7 @@ async def test_a_shadow_run_of_rules_that_begin_to_look_finds_the_exclusive_terr
     service = registration.service
     asked = await asked_for(service.application, TENANT, tried, "looks")
     alone = (await service.shadow_runs.report(asked, lambda *_: None)).as_json()
-    spread = Spread(declared_in=BLUEPRINT.declared_in, settings=service.settings, processes=2, from_positions=0)
-    apart = (await spread.run(asked.candidate, asked.window, lambda *_: None)).as_json()
+    apart = (await registration.spread().run(asked.candidate, asked.window, lambda *_: None)).as_json()
 
     assert [one["status"] for one in (before, met, own, after)] == ["approved"] * 4
     [row] = alone["rows"]

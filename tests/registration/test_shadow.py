@@ -11,11 +11,9 @@ import pytest
 from chassis.event import LEFT_OUT, Actor
 from chassis.execution import Executor, Order
 from chassis.shadow_api import ShadowBody, asked_for
-from chassis.shadow_spread import Spread
 from chassis.store.port import Recorded
 from chassis.verify import verify_decisions
 from contracts.values import AccountId, RegistrationId
-from services.registration.app import BLUEPRINT
 from services.registration.domain.deal_commands import MergeDuplicate
 from services.registration.domain.deal_events import DealWithdrawn
 from tests.registration.service import ADMIN, DESK, OTHER_ADMIN, TENANT, Running, activated, seller, started
@@ -113,8 +111,7 @@ async def test_processes_of_its_own_report_what_the_service_reports(history: Run
     service = history.service
     wish = ShadowBody(rulebook_id="default", body=HIGHER)
     asked = await asked_for(service.application, TENANT, wish, "apart")
-    spread = Spread(declared_in=BLUEPRINT.declared_in, settings=service.settings, processes=2, from_positions=0)
-    apart = await spread.run(asked.candidate, asked.window, lambda *_: None)
+    apart = await history.spread().run(asked.candidate, asked.window, lambda *_: None)
     alone = await service.shadow_runs.report(asked, lambda *_: None)
     assert alone.changed > 0
     assert orjson.dumps(apart.as_json()) == orjson.dumps(alone.as_json())
@@ -193,7 +190,7 @@ async def test_rules_that_name_holidays_are_tried_as_they_would_be_published(his
     assert (tried["version"], tried["sha256"]) == (2, published["sha256"])
     [book] = (await history.get(DESK, "/rulebooks", kind="deal_rules")).json()["items"]
     assert "2026-03-08" in book["versions"][-1]["body"]["hours"]["holiday_dates"]
-    body = {"rulebook_id": "default", "body": {"hours": {"holidays": ["DE-XX"]}}}
+    body = {"rulebook_id": "default", "body": {"hours": {"holidays": ["DE-history"]}}}
     refused = await history.post(DESK, "/shadow-runs", body)
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "unknown-calendar")
 

@@ -358,6 +358,7 @@ HANDLES = (
         reads=registering_reads,
         answer=answer,
         prepare=with_exclusives,
+        prepared_from_facts=True,
     ),
     Handles(ReturnDeal, return_deal, streams=deal_streams, reads=book_streams, answer=whole),
     *(
