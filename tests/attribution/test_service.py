@@ -23,23 +23,20 @@ from services.attribution.app import Settings, build
 from services.attribution.application import opportunity_id
 from services.attribution.reactions import on_deal_approved, on_participant_joined
 from tests.attribution.facts import ANNE, BEN, REG, approved
+from tests.patience import PATIENCE_SECONDS
 from tests.scenarios.held import Held
 from tests.scenarios.patient import Patient
 
 TENANT = "acme"
-SECONDS = 30.0
 SALE = opportunity_id(TENANT, REG)
 
 
 async def until(look: Callable[[], Awaitable[Any]]) -> Any:
     """What `look` gives as soon as it gives something, within the deadline."""
-    ends = asyncio.get_running_loop().time() + SECONDS
-    while asyncio.get_running_loop().time() < ends:
-        found = await look()
-        if found:
-            return found
-        await asyncio.sleep(0.02)
-    raise TimeoutError
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not (found := await look()):
+            await asyncio.sleep(0.02)
+    return found
 
 
 @dataclass
@@ -165,9 +162,12 @@ async def test_an_approval_makes_one_crm_record_even_if_the_answer_is_lost(stage
 
 
 async def test_a_win_read_from_the_crm_is_final_credit_in_the_same_commit(stage: Stage) -> None:
-    connection = await stage.connect()
+    connection = await stage.connect(poll_seconds=3_600)
     await stage.approve()
-    won(stage.hub, await stage.deal())
+    deal = await stage.deal()
+    await stage.approve(registration_id="reg-2")
+    await stage.deal(opportunity_id(TENANT, "reg-2"))  # written in a later turn: by now the worker has read as well
+    won(stage.hub, deal)
     polled = await stage.post(f"/connections/{connection}/poll")
     assert polled.json()["changes"] == 1
     row = await stage.stage("won")
