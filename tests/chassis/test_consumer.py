@@ -18,6 +18,7 @@ from chassis.supervision import Backoff
 from chassis.testing.desk_conformance import At
 from chassis.testing.feed import CountTold, MemoryFeed, outlet
 from chassis.transport.port import Message, Undecodable, translated
+from tests.patience import PATIENCE_SECONDS
 
 NOW_AND_THEN = Backoff(first_seconds=0.001, most_seconds=0.002)
 QUICK = Settings(backoff=NOW_AND_THEN, retry=NOW_AND_THEN, hold_seconds=0.3)
@@ -44,7 +45,7 @@ class Work:
 class Bench:
     work: Work
     parking: Parking
-    make: Callable[[], Reactions]
+    make: Callable[..., Reactions]
 
     def __post_init__(self) -> None:
         self.reactions = self.make()
@@ -56,7 +57,9 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await desk.migrate()
     parking = desk.parking
     table = bound({CountTold: work.react}, object())
-    yield Bench(work, parking, lambda: Reactions("registration", "entente.testing", table, parking, QUICK))
+    yield Bench(
+        work, parking, lambda settings=QUICK: Reactions("registration", "entente.testing", table, parking, settings)
+    )
     await desk.close()
 
 
@@ -188,13 +191,14 @@ async def test_an_unknown_type_is_counted_and_passed(bench: Bench) -> None:
 @pytest.mark.parametrize("trouble", [Busy(), ConnectionError("reset"), TimeoutError(), UnknownType("x.Y.v2")])
 async def test_what_is_away_is_waited_for_and_never_parked(bench: Bench, trouble: Exception) -> None:
     bench.work.troubles = {1: [trouble, trouble, trouble, trouble]}
+    reactions = bench.make(replace(QUICK, hold_seconds=PATIENCE_SECONDS))
 
     async def comes_back() -> None:
-        while bench.reactions.counters.held < 6:
+        while reactions.counters.held < 6:
             await asyncio.sleep(0.001)
         bench.work.troubles = {}
 
-    await asyncio.gather(bench.reactions.on_batch(await messages_of((1, "a"), (2, "a"))), comes_back())
+    await asyncio.gather(reactions.on_batch(await messages_of((1, "a"), (2, "a"))), comes_back())
     assert bench.work.done == [1, 2]
     assert await bench.parking.listed(everything=True) == []
 
