@@ -4,9 +4,12 @@ Neither bodies nor personal fields are ever written: what a known personal key h
 """
 
 import logging
+import math
 import re
 import sys
-from collections.abc import Mapping
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from typing import Any, TextIO
 
@@ -25,6 +28,10 @@ PERSONAL = frozenset({
 """Keys whose values never reach a log: personal fields, bodies and secrets."""
 HUSHED = ("uvicorn.access", "aiohttp.access", "httpx")
 """Libraries whose lines of every request hold addresses and queries."""
+REPETITIVE = "aiokafka"
+"""Its clients say ten times a second that a broker is away."""
+REPEATED_SECONDS = 10.0
+SAYINGS_MAX = 500
 TRACEPARENT = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 DEPTH_LIMIT = 4
 VALUE_LIMIT_CHARACTERS = 2_000
@@ -47,10 +54,36 @@ def configure(*, pretty: bool = False, level: str = "INFO", stream: TextIO | Non
     )
     strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler = logging.StreamHandler(stream or sys.stderr)
+    handler.addFilter(Seldom(REPETITIVE))
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_shared(), processors=[strip, *ending]))
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for name in HUSHED:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class Seldom(logging.Filter):
+    """Lets what a library says pass once in ten seconds, however often it says so; the next time tells how often it did."""
+
+    def __init__(self, library: str, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._library = logging.Filter(library)
+        self._clock = clock
+        self._said: dict[tuple[str, str], float] = {}
+        self._left_out: Counter[tuple[str, str]] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not self._library.filter(record):
+            return True
+        what, now = (record.name, str(record.msg)), self._clock()
+        if now < self._said.get(what, -math.inf) + REPEATED_SECONDS:
+            self._left_out[what] += 1
+            return False
+        if len(self._said) == SAYINGS_MAX:
+            self._said.clear()
+        self._said[what] = now
+        if left_out := self._left_out.pop(what, 0):
+            record.msg = f"{what[1]} (said {left_out} times more since it was written here)"
+        return True
 
 
 def _shared() -> list[Processor]:

@@ -73,6 +73,28 @@ def test_a_library_writes_in_the_same_form(lines: Lines) -> None:
     assert (line["event"], line["level"], line["logger"]) == ("broker b-1 is away", "warning", "aiokafka")
 
 
+def test_what_the_client_of_a_broker_says_again_and_again_is_written_seldom(lines: Lines) -> None:
+    now = 100.0
+    seldom = logs.Seldom("aiokafka", lambda: now)
+
+    def said(logger: str, message: str, *values: object) -> str | None:
+        record = logging.LogRecord(logger, logging.ERROR, "", 0, message, values, None)
+        return record.getMessage() if seldom.filter(record) else None
+
+    away, unread = "Unable connect to node with id %s", "Unable to read from %s"
+    assert said("aiokafka.conn", away, 1) == "Unable connect to node with id 1"
+    assert [said("aiokafka.conn", away, node) for node in (1, 2)] == [None, None]
+    assert said("aiokafka.conn", unread, 1) == "Unable to read from 1"
+    assert [said("services.gateway", away, 1) for _ in range(2)] == ["Unable connect to node with id 1"] * 2
+    now += logs.REPEATED_SECONDS
+    again = "Unable connect to node with id 1 (said 2 times more since it was written here)"
+    assert [said("aiokafka.conn", away, 1) for _ in range(2)] == [again, None]
+
+    for _ in range(3):
+        logging.getLogger("aiokafka.conn").error(away, 1)
+    assert len(lines()) == 1
+
+
 def test_a_request_line_with_its_address_is_hushed(lines: Lines) -> None:
     logging.getLogger("uvicorn.access").info("127.0.0.1 - GET /deals?email=a@b.example")
     assert lines() == []
