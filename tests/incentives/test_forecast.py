@@ -176,6 +176,25 @@ async def test_an_estimate_pays_for_no_more_units_than_the_budget_has_left(incen
     assert (half["pay"], "budget" in [step["code"] for step in half["steps"]]) == ("30.00 EUR", False)
 
 
+@pytest.mark.parametrize(
+    ("filled", "terms"),
+    [
+        ({"ref": "year", "amount": "14.00", "currency": "EUR"}, {}),
+        ({"ref": "year", "units": "7"}, {"axis": "units"}),
+    ],
+)
+async def test_an_estimate_gives_what_a_budget_has_left_once_to_the_plans_that_share_it(incentives, filled, terms):
+    """Each would pay 10.00 for the five pieces: the first one leaves 4.00, or two of the seven pieces, to the second."""
+    band = {"per_unit": "2"} if terms else {"percent": "10"}
+    spiff = {"kind": "spiff", "component": "spiff", "budget_id": "pot", **terms}
+    for name in ("first", "second"):
+        await incentives.publish_plan(plan(band, **spiff), name)
+    assert (await incentives.post(APPROVER, "/budgets/pot/allocate", filled)).status_code == 201
+    asked = {**ASKED, "closes_on": "2026-03-20", "quantity": 5}
+    found = (await incentives.post(P1, "/estimates", asked)).json()["lines"]
+    assert {line["plan_id"]: line["pay"] for line in found} == {"first": "10.00 EUR", "second": "4.00 EUR"}
+
+
 async def test_an_estimate_draws_on_a_budget_in_the_currency_in_which_it_is_paid_out(incentives):
     """10.00 EUR are 20.00 USD, of which the pot has 5.00: a quarter of it."""
     rates = {"source": "ecb", "on": "2026-03-02", "pairs": {"EUR/USD": "2"}}

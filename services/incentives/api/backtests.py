@@ -241,32 +241,42 @@ async def estimate(body: EstimateBody, caller: Writer, app: App) -> Response:
     fitting = [one for one in found if not one.plan.deal_types or body.deal_type in one.plan.deal_types]
     earning = fitting if payee.leaving.earns(body.closes_on) else []
     facts = {chosen.plan_id: await possible_facts(peek, it, chosen) for chosen in earning}
-    pots = {chosen.plan_id: await budget_of(peek, chosen.plan) for chosen in earning}
-    paying = overlapping(earning, lambda chosen: _pay(facts[chosen.plan_id], chosen.plan, pots[chosen.plan_id]).amount)
+    pots = {name: await budget_of(peek, name) for name in {one.plan.budget_id for one in earning} if name}
+    paying = overlapping(earning, lambda chosen: _pay(facts[chosen.plan_id], chosen.plan, pots)[0].amount)
     ladders = await _ladders(app, caller.tenant, peek)
-    lines = [
-        _within(_estimated(it, one, facts[one.plan_id], ladders), facts[one.plan_id], one.plan, pots[one.plan_id])
-        for one in paying
-    ]
+    lines = []
+    for one in paying:
+        pays, pots = _pay(facts[one.plan_id], one.plan, pots)
+        lines.append(_within(_estimated(it, one, facts[one.plan_id], ladders), one.plan, pays))
     return shown({"lines": lines})
 
 
-def _within(line: dict[str, Any], facts: RatingFacts, plan: Plan, pot: Budget | None) -> dict[str, Any]:
-    """The line with no more than its budget has left now, of money or of units."""
-    pays = text_of(_pay(facts, plan, pot))
-    if pot is None or line["pay"] in (pays, QUARANTINED):
+def _within(line: dict[str, Any], plan: Plan, pays: Money) -> dict[str, Any]:
+    """The line with no more than its budget has left for it, of money or of units."""
+    given = text_of(pays)
+    if plan.budget_id is None or line["pay"] in (given, QUARANTINED):
         return line
-    text = f"of {line['pay']} the budget {plan.budget_id} pays {pays} by what it has left now"
-    return {**line, "steps": [*line["steps"], plain(Reason(code="budget", text=text))], "pay": pays}
+    text = f"of {line['pay']} the budget {plan.budget_id} pays {given} by what it has left now"
+    return {**line, "steps": [*line["steps"], plain(Reason(code="budget", text=text))], "pay": given}
 
 
-def _pay(facts: RatingFacts, plan: Plan, pot: Budget | None) -> Money:
-    """What a plan would pay out of its budget, if it has one; nothing where it waits for a rate of exchange."""
+Pots = dict[str, Budget]
+"""The budgets that plans draw on, by id, as they are left."""
+
+
+def _pay(facts: RatingFacts, plan: Plan, pots: Pots) -> tuple[Money, Pots]:
+    """What a plan would pay out of its budget, if it has one; nothing where it waits for a rate of exchange.
+
+    With it what the budgets then have left for the others that draw on them.
+    """
     try:
         pay = rate(facts, plan).pay
     except NoRate:
-        return none_of(plan.currency)
-    return pay if pot is None else given_now(pay, plan, facts, pot)
+        return none_of(plan.currency), pots
+    if plan.budget_id is None:
+        return pay, pots
+    given, left = given_now(pay, plan, facts, pots[plan.budget_id])
+    return given, {**pots, plan.budget_id: left}
 
 
 async def _ladders(app: Application, tenant: str, peek: Peek) -> list[TierRules]:

@@ -60,19 +60,17 @@ async def side_of(peek: Peek, books: Sequence[Rulebook], chosen: Chosen, known: 
     return Side(chosen, known, await pot_of(peek, books, chosen.plan))
 
 
-async def budget_of(peek: Peek, plan: Plan) -> Budget | None:
-    """The budget that a plan draws on, as it is now; None for a plan without one."""
-    if plan.budget_id is None:
-        return None
-    budget: Budget = await peek(Budgets.at(plan.budget_id))
+async def budget_of(peek: Peek, budget_id: str) -> Budget:
+    """A budget that plans draw on, as it is now."""
+    budget: Budget = await peek(Budgets.at(budget_id))
     return budget
 
 
 async def pot_of(peek: Peek, books: Sequence[Rulebook], plan: Plan) -> Pot | None:
     """The budget that a plan draws on, with what it has left now; None for a plan without one."""
-    budget = await budget_of(peek, plan)
-    if plan.budget_id is None or budget is None:
+    if plan.budget_id is None:
         return None
+    budget = await budget_of(peek, plan.budget_id)
     versions = (one for book in books for one in book.versions)
     drew = frozenset((one.rulebook_id, one.version) for one in versions if one.body.get("budget_id") == plan.budget_id)
     if budget.units:

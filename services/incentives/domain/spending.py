@@ -5,7 +5,7 @@ is there for later ones. On one day awards come first; of awards on one day thos
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -112,26 +112,31 @@ def _drawn(amount: Decimal, left: Decimal, last: LastAward) -> Decimal:
 # What a budget gives now, to a sale that might be
 
 
-def given_now(pay: Money, plan: Plan, facts: RatingFacts, budget: Budget) -> Money:
-    """What of a pay the budget of its plan has left now, as a sale draws on it: its pieces, or payee by payee in money."""
+def given_now(pay: Money, plan: Plan, facts: RatingFacts, budget: Budget) -> tuple[Money, Budget]:
+    """What of a pay the budget of its plan has left now, as a sale draws on it: its pieces, or payee by payee in money.
+
+    With it the budget as it is left to the next plan that draws on it.
+    """
     if budget.units is None:
         return _of_money(pay, plan, facts, budget)
     asked = decimal_of(round(pieces(plan, facts.sold, facts.percent, achieved=bool(facts.achievement)), UNIT_DIGITS))
-    return _part_of(pay, _drawn(asked, budget.units.available, plan.last_award), asked)
+    drawn = _drawn(asked, budget.units.available, plan.last_award)
+    return _part_of(pay, drawn, asked), replace(budget, units=replace(budget.units, used=budget.units.used + drawn))
 
 
-def _of_money(pay: Money, plan: Plan, facts: RatingFacts, budget: Budget) -> Money:
+def _of_money(pay: Money, plan: Plan, facts: RatingFacts, budget: Budget) -> tuple[Money, Budget]:
     """Draws in the currency in which each part is paid out where the budget is in that, else in the plan's."""
     none = Money(amount=NOTHING, currency=pay.currency)
     if budget.allocated is None:
-        return none
+        return none, budget
     left, given = budget.available.amount, [none]
     for portion in portions(pay, plan.payees, plan.released, facts.parties or {"partner": facts.payee_id}):
         cost = _cost(portion.amount, plan, facts, budget.allocated.currency)
         drawn = _drawn(cost, left, plan.last_award) if cost is not None else NOTHING
         left -= drawn
         given.append(_part_of(portion.amount, drawn, cost or NOTHING))
-    return total(given, pay.currency)
+    drawn = budget.available.amount - left
+    return total(given, pay.currency), replace(budget, used=budget.used + drawn)
 
 
 def _cost(amount: Money, plan: Plan, facts: RatingFacts, currency: str) -> Decimal | None:
