@@ -287,3 +287,4 @@ async def test_requests_count_as_split_by_when_they_were_sent_in_and_not_by_what
     await requested(it, P1, "2500.00")
     case = (await it.until(FINANCE, "/cases", lambda page: page["items"]))["items"][0]
     assert (case["facts"]["amounts"], first in case["related"]) == (["2500.00", "3000.00"], False)
+    assert case["text"] == "2 requests in 30 days: 5500.00 EUR in all"

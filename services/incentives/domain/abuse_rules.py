@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Literal
 
-from chassis.event import frozen
+from chassis.event import LEFT_OUT, LeftOut, frozen
 from chassis.rulebook import Decision, Input, Kind, Reason
 from services.incentives.domain.schedule import PERCENT, sane
 
@@ -52,13 +52,17 @@ class AbuseRules:
 
 @frozen
 class AbuseFacts:
-    """A signal with its figures: how many (lines, claims, payees), which percent, how many days, which amounts."""
+    """A signal with its figures: how many (lines, claims, payees), which percent, how many days, which amounts.
+
+    `currency` is that of the amounts. What was seen before it was kept does not say it.
+    """
 
     signal: CaseSignal
     count: int = 0
     percent: Decimal = Decimal(0)
     days: int = 0
     amounts: tuple[Decimal, ...] = ()
+    currency: str | LeftOut = LEFT_OUT
 
 
 @frozen
@@ -99,12 +103,17 @@ TESTS: Mapping[str, Callable[[AbuseFacts, AbuseRule], bool]] = {
     "shared_proof": _seen,
     "shared_bank": _seen,
 }
+
+
+def _summed(facts: AbuseFacts) -> str:
+    whole = sum(facts.amounts, Decimal(0))
+    return f"{whole} {facts.currency}" if facts.currency else str(whole)
+
+
 TEXTS: Mapping[str, Callable[[AbuseFacts], str]] = {
     "refund_ratio": lambda it: f"{it.percent} % of what {it.count} lines earned in {REFUND_DAYS} days was taken back",
     "bank_change": lambda it: f"bank details were changed {it.days} days before a payment was proposed",
-    "split_below_limit": lambda it: (
-        f"{len(it.amounts)} requests in {SPLIT_DAYS} days: {sum(it.amounts, Decimal(0))} in all"
-    ),
+    "split_below_limit": lambda it: f"{len(it.amounts)} requests in {SPLIT_DAYS} days: {_summed(it)} in all",
     "self_referral": lambda _: "the customer has a domain of the partner that is credited",
     "shared_proof": lambda it: f"{_others(it.count, 'claim shows', 'claims show')} the same document",
     "shared_bank": lambda it: f"{_others(it.count, 'payee is', 'payees are')} paid to the same account",

@@ -9,7 +9,7 @@ from typing import Any
 
 from chassis.application import Application, NothingToDo, Prepared
 from chassis.deadlines import Deadline
-from chassis.event import Seen, iso
+from chassis.event import LEFT_OUT, Seen, iso
 from chassis.execution import Peek
 from chassis.read_store.port import PAGE_MAX, TURN, Range
 from services.incentives.application.sales import rules_of_kind
@@ -233,7 +233,8 @@ async def _requests(at: Asking, look: Look) -> Found:
     counted = [row for row in asked if row["state"] in ("submitted", "accepted", "completed")]
     amounts = tuple(sorted(Decimal(row["asked"]["amount"]) for row in counted))
     several = amounts if len(amounts) > 1 else ()
-    facts = AbuseFacts(signal="split_below_limit", count=len(several), amounts=several)
+    currency = counted[0]["asked"]["currency"] if several else LEFT_OUT
+    facts = AbuseFacts(signal="split_below_limit", count=len(several), amounts=several, currency=currency)
     return Found(facts, f"{look['subject']}-{at.now:%Y-%m}", tuple(sorted(row["fund_request_id"] for row in counted)))
 
 
