@@ -218,9 +218,11 @@ def _win_ref(it: DealWon | RevenueReversed) -> str:
     return f"{it.opportunity_id}-{it.win_no}"
 
 
-async def _recognise(seen: Seen, app: Application, it: Achieved) -> None:
+async def _recognise(seen: Seen, app: Application, it: Achieved, *, again: bool = False) -> None:
+    """Counts it. `again`: it stands after all, which is asked each time, so that an old word that is repeated is known."""
     rules = await rules_of_kind(app, seen.tenant, RECOGNITION)
     for partner_id in it.partner_ids if rules else ():
+    name = f"give_back_{it.achievement}" if again else "record_achievement"
         wish = RecordAchievement(
             payee_id=partner_id,
             partner_id=partner_id,
@@ -232,7 +234,8 @@ async def _recognise(seen: Seen, app: Application, it: Achieved) -> None:
             rules=rules,
             now=app.clock.now(),
         )
-        await app.react(seen, f"record_achievement-{partner_id}", wish)
+            again=again or LEFT_OUT,
+        await app.react(seen, f"{name}-{partner_id}", wish)
 
 
 async def _take_back(seen: Seen, app: Application, it: Achieved, reason_code: str) -> None:
@@ -514,6 +517,8 @@ async def on_order_recorded(seen: Seen, app: Application) -> None:
     )
     await app.react(seen, "note_order", wish)
     sale = await won_of(app, seen.tenant, it.registration_id)
+    for stands in (_of_deal(it, "deal_registered", it.submitted_at), approved):
+        await _recognise(seen, app, stands, again=True)
     if sale is not None:
         await _record_order(seen, app, sale, it.order_ref)
 

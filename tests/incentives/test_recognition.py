@@ -1,11 +1,15 @@
 """Recognition: points once for each achievement, badges at totals, all of it gone when the reason is taken back."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
+from chassis.event import decode
 from chassis.testing.projections import assert_repeatable, project, told
+from contracts.registration import DealApproved, DealRegistered, DealRejected, DealWithdrawn
+from contracts.samples import sample
 from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.recognition import (
     RecognitionAwarded,
@@ -20,8 +24,10 @@ from services.incentives.domain.recognition import (
 from services.incentives.domain.recognition_rules import RECOGNITIONS
 from services.incentives.projections.recognition import RECOGNITION
 from services.incentives.publishing import publish
+from services.incentives.reactions import REACTIONS
 from tests.incentives.fund_facts import NOW, PARTNER, Log, published
-from tests.incentives.test_service import ADMIN, OTHER_ADMIN, P1, P2, activated, refunded, started, won
+from tests.incentives.test_service import ADMIN, OTHER_ADMIN, P1, P2, TENANT, activated, refunded, started, won
+from tests.scenarios.patient import reacted
 
 BOOK, DAY = "stars", date(2026, 3, 16)
 
@@ -88,6 +94,14 @@ def test_one_achievement_counts_once_and_never_again_after_it_was_taken_back():
 
     assert badges(log) == [("Awarded", "starter", 50), ("Revoked", "starter", 0)]
     assert state(log).total(BOOK) == 0
+
+
+def test_what_stands_after_all_counts_once_more_and_can_be_taken_back_again():
+    again = replace(achieved("w1"), again=True)
+    log = log_of().tell(achieved("w1"), back("w1"), again, again)
+    assert badges(log) == [("Awarded", "starter", 50), ("Revoked", "starter", 0), ("Awarded", "starter", 50)]
+    assert Recognitions.fold([carry(state(log))]) == state(log)
+    assert state(log.tell(back("w1"), replace(achieved("w2"), again=True))).total(BOOK) == 0, "w2 never counted"
 
 
 def test_what_no_rule_of_that_day_names_leaves_no_event():
@@ -176,3 +190,40 @@ async def test_a_win_is_celebrated_by_those_who_share_it_and_gone_when_it_is_ref
         await it.hear(refunded("rev-1", "1000.00"))
         [year] = (await it.get(P1, "/recognition"))["items"]
         assert (year["points"], year["badges"]) == ({BOOK: 0}, [])
+
+
+def of_r1(kind: type[Any], **changes: Any) -> Any:
+    return replace(decode(kind.type, sample(kind.type)), registration_id="r1", partner_id="p1", **changes)
+
+
+async def once_more(it: Any, seen: Any) -> None:
+    """The same event, as its service's log has it, perhaps for the second time."""
+    await reacted(lambda: REACTIONS[type(seen.event)](seen, it.service.application))
+    await it.settle()
+
+
+async def test_a_deal_that_is_approved_after_all_has_its_points_again_as_of_its_own_day(tmp_path):
+    registered, approved = datetime(2026, 3, 9, 9, 0, tzinfo=UTC), datetime(2026, 3, 20, 9, 0, tzinfo=UTC)
+    points = [{"event": "deal_registered", "points": 5}, {"event": "deal_approved", "points": 10}]
+    async with started(tmp_path) as it:
+        await it.hear(activated())
+        draft = {"rulebook_id": BOOK, "kind": "recognition", "body": rules(points=points), "examples": []}
+        assert (await it.post(ADMIN, "/rulebooks", draft)).status_code == 201
+        assert (await it.post(OTHER_ADMIN, f"/rulebooks/{BOOK}/publish", {"version": 1})).status_code == 200
+
+        async def has() -> int:
+            [year] = (await it.get(P1, "/recognition"))["items"]
+            return year["points"][BOOK]
+
+        await it.hear(of_r1(DealRegistered, submitted_at=registered))
+        await it.hear(of_r1(DealRejected, rejected_at=registered))
+        assert await has() == 0
+        [first] = told(of_r1(DealApproved, submitted_at=registered, approved_at=approved), tenant=TENANT, first=90)
+        await once_more(it, first)
+        assert await has() == 15
+        await it.hear(of_r1(DealWithdrawn, withdrawn_at=approved))
+        await once_more(it, first)
+        assert await has() == 0, "an old word is no new approval"
+        assert await has() == 0
+        await it.hear(of_r1(DealApproved, submitted_at=registered, approved_at=approved))
+        assert await has() == 15

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import assert_never
 
 from chassis.decider import Decider, NotFound
-from chassis.event import command, event, frozen
+from chassis.event import LEFT_OUT, LeftOut, command, event, frozen
 from chassis.rulebook import Rulebook, Version
 from services.incentives.domain.plan import end_of
 from services.incentives.domain.recognition_rules import RECOGNITION, RECOGNITIONS, Badge, RecognitionPlan
@@ -39,7 +39,7 @@ class PointsCounted:
 
 @event("incentives.PointsTakenBack.v1")
 class PointsTakenBack:
-    """The achievement came to nothing: its points are gone, and it never counts again."""
+    """The achievement came to nothing: its points are gone, and it counts again only where it stands after all."""
 
     payee_id: str
     partner_id: str
@@ -135,7 +135,10 @@ RecognitionEvent = Points | Badges | RecognitionShared | RecognitionCarried
 
 @command("incentives.RecordAchievement.v1")
 class RecordAchievement:
-    """Something that recognition rules may give points for; `rules` are those that may."""
+    """Something that recognition rules may give points for; `rules` are those that may.
+
+    With `again` it stands after all: it counts where it was taken back, and nowhere else.
+    """
 
     payee_id: str
     partner_id: str
@@ -146,6 +149,7 @@ class RecordAchievement:
     source_event_id: str
     rules: tuple[str, ...]
     now: datetime
+    again: bool | LeftOut = LEFT_OUT
 
 
 @command("incentives.TakeBackAchievement.v1")
@@ -174,7 +178,7 @@ class ShareRecognition:
 
 @frozen
 class Recognition:
-    """What counts by achievement, the points by rules, what never counts again, the badges, and whether others see it."""
+    """What counts by achievement, the points by rules, what was taken back, the badges, and whether others see it."""
 
     counted: Mapping[str, tuple[Counted, ...]] = field(default_factory=dict)
     totals: Mapping[str, int] = field(default_factory=dict)
@@ -197,8 +201,11 @@ def recognition_id(payee_id: str, year: int) -> str:
 def record_achievement(
     wish: RecordAchievement, state: Recognition, books: Sequence[Rulebook]
 ) -> list[RecognitionEvent]:
-    """Counts an achievement once, under every set of rules of its day, and gives the badges that are then reached."""
-    if wish.ref in state.counted or wish.ref in state.taken_back:
+    """Counts an achievement once, under every set of rules of its day, and gives the badges that are then reached.
+
+    What was taken back counts no more, unless it stands after all: an old word that is heard late is no new one.
+    """
+    if wish.ref in state.counted or (wish.ref in state.taken_back) != bool(wish.again):
         return []
     found: list[RecognitionEvent] = []
     for version in _in_force(books, wish.achieved_on):
@@ -320,7 +327,8 @@ def evolve(state: Recognition, happened: RecognitionEvent) -> Recognition:
             one = Counted(plan_id=happened.plan_id, version=happened.version, points=happened.points)
             counted = (*state.counted.get(happened.ref, ()), one)
             totals = {**state.totals, happened.plan_id: happened.total}
-            return replace(state, counted={**state.counted, happened.ref: counted}, totals=totals)
+            known = replace(state, counted={**state.counted, happened.ref: counted}, totals=totals)
+            return replace(known, taken_back=state.taken_back - {happened.ref})
         case PointsTakenBack():
             left = {ref: counted for ref, counted in state.counted.items() if ref != happened.ref}
             totals = {**state.totals, happened.plan_id: happened.total}
