@@ -45,6 +45,7 @@ from services.incentives.domain.approval import (
     Approval,
     Approvals,
     DealEndRecorded,
+    NameCustomer,
     NoteOrder,
     RecordApproval,
     RecordDealEnd,
@@ -221,8 +222,8 @@ def _win_ref(it: DealWon | RevenueReversed) -> str:
 async def _recognise(seen: Seen, app: Application, it: Achieved, *, again: bool = False) -> None:
     """Counts it. `again`: it stands after all, which is asked each time, so that an old word that is repeated is known."""
     rules = await rules_of_kind(app, seen.tenant, RECOGNITION)
-    for partner_id in it.partner_ids if rules else ():
     name = f"give_back_{it.achievement}" if again else "record_achievement"
+    for partner_id in it.partner_ids if rules else ():
         wish = RecordAchievement(
             payee_id=partner_id,
             partner_id=partner_id,
@@ -233,8 +234,8 @@ async def _recognise(seen: Seen, app: Application, it: Achieved, *, again: bool 
             source_event_id=seen.id,
             rules=rules,
             now=app.clock.now(),
-        )
             again=again or LEFT_OUT,
+        )
         await app.react(seen, f"{name}-{partner_id}", wish)
 
 
@@ -279,7 +280,22 @@ async def on_deal_registered(seen: Seen, app: Application) -> None:
         on=registered.on,
         source_event_id=seen.id,
     )
+    await _name_customer(seen, app)
     await _pay_for(seen, app, unsold)
+
+
+async def _name_customer(seen: Seen, app: Application) -> None:
+    """Who the customer is has to be known before anything is paid for the registration: it may be the partner itself."""
+    it: DealRegistered = seen.event
+    if it.account.domain and any([await paid_in(app, seen.tenant, what) for what in UNSOLD]):
+        wish = NameCustomer(
+            registration_id=it.registration_id,
+            partner_id=it.partner_id,
+            customer_domain=it.account.domain,
+            source_event_id=seen.id,
+            now=app.clock.now(),
+        )
+        await app.react(seen, "name_customer", wish)
 
 
 async def on_deal_rejected(seen: Seen, app: Application) -> None:
@@ -501,6 +517,8 @@ async def on_deal_approved(seen: Seen, app: Application) -> None:
     await _pay_again(seen, app, it)
     approved = _of_deal(it, "deal_approved", it.approved_at)
     await _recognise(seen, app, approved)
+    for stands in (_of_deal(it, "deal_registered", it.submitted_at), approved):
+        await _recognise(seen, app, stands, again=True)
     await _measure_one(seen, app, "deals_approved", approved)
 
 
@@ -517,8 +535,6 @@ async def on_order_recorded(seen: Seen, app: Application) -> None:
     )
     await app.react(seen, "note_order", wish)
     sale = await won_of(app, seen.tenant, it.registration_id)
-    for stands in (_of_deal(it, "deal_registered", it.submitted_at), approved):
-        await _recognise(seen, app, stands, again=True)
     if sale is not None:
         await _record_order(seen, app, sale, it.order_ref)
 

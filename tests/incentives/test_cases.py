@@ -12,7 +12,7 @@ from chassis.event import decode
 from chassis.identity import Principal
 from chassis.record import CommandRecorded
 from chassis.testing.projections import assert_repeatable, project, told
-from contracts.registration import DealApproved
+from contracts.registration import DealApproved, DealRegistered
 from contracts.samples import sample
 from services.incentives.domain.abuse_rules import ABUSES, AbuseFacts, hits
 from services.incentives.domain.case import (
@@ -35,6 +35,7 @@ from services.incentives.projections.cases import CASES
 from services.incentives.publishing import publish
 from tests.incentives.facts import plan
 from tests.incentives.fund_facts import NOW, PARTNER, Log, published
+from tests.incentives.test_event_lines import per_event
 from tests.incentives.test_service import (
     ADMIN,
     APPROVER,
@@ -348,6 +349,29 @@ async def test_a_deal_with_a_customer_of_the_partner_s_own_domain_is_held(tmp_pa
         await it.hear(credited(("p1", "100.00")))
         case = await opened(it)
         assert (case["signal"], [line["opportunity_id"] for line in case["lines"]]) == ("self_referral", ["o1"])
+
+
+@pytest.mark.parametrize("named_at", ["registration", "approval"])
+async def test_what_is_paid_for_a_registration_is_held_once_the_customer_is_known_to_be_the_partner(tmp_path, named_at):
+    async with started(tmp_path) as it:
+        await watched(it, rule("self_referral"))
+        await it.hear(replace(activated("p1"), domains=("north.example",)))
+        await it.publish_plan(per_event(hold_days=0), "starter")
+        at = it.clock.now()
+        approved = decode(DealApproved.type, sample(DealApproved.type))
+        account = replace(approved.account, domain="north.example")
+        unnamed = account if named_at == "registration" else replace(account, domain=None)
+        registered = decode(DealRegistered.type, sample(DealRegistered.type))
+        of_r1 = {"registration_id": "r1", "partner_id": "p1", "submitted_at": at}
+        await it.hear(replace(registered, account=unnamed, **of_r1))
+        await it.rest()
+        if named_at == "approval":
+            assert (await it.get(FINANCE, "/cases"))["items"] == []
+            await it.hear(replace(approved, account=account, approved_at=at, **of_r1))
+        case = await opened(it)
+        assert (case["signal"], case["action"], len(case["lines"])) == ("self_referral", "hold", 1)
+        [line] = (await it.get(P1, "/lines"))["items"]
+        assert (line["state"], line["why_held"]) == ("held", "under review")
 
 
 async def test_two_payees_with_one_account_wait_until_somebody_has_looked(tmp_path):

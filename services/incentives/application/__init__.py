@@ -180,6 +180,7 @@ HANDLES = (
     Handles(AdjustLine, line.adjust_line, sale_stream, answer=line_answer),
     Handles(ConfirmAdjustment, line.confirm_adjustment, sale_stream, answer=line_answer),
     Handles(approval.RecordApproval, approval.record_approval, approval_stream),
+    Handles(approval.NameCustomer, approval.name_customer, approval_stream),
     Handles(approval.RecordParty, approval.record_party, approval_stream),
     Handles(approval.RecordDealEnd, approval.record_deal_end, approval_stream),
     Handles(approval.NoteOrder, approval.note_order, approval_stream),

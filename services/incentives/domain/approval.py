@@ -24,6 +24,17 @@ class ApprovalRecorded:
     products: tuple[ProductLine, ...] | LeftOut = LEFT_OUT
 
 
+@event("incentives.CustomerNamed.v1")
+class CustomerNamed:
+    """The registration, which is paid for before it is approved, has a customer with this domain."""
+
+    registration_id: str
+    partner_id: str
+    customer_domain: str
+    source_event_id: str
+    recorded_at: datetime
+
+
 @event("incentives.PartyJoined.v1")
 class PartyJoined:
     """Party: distributor or reseller."""
@@ -68,7 +79,7 @@ class OrderNoted:
     recorded_at: datetime
 
 
-ApprovalEvent = ApprovalRecorded | PartyJoined | PartyLeft | DealEndRecorded | OrderNoted
+ApprovalEvent = ApprovalRecorded | CustomerNamed | PartyJoined | PartyLeft | DealEndRecorded | OrderNoted
 
 
 @command("incentives.RecordApproval.v1")
@@ -80,6 +91,15 @@ class RecordApproval:
     now: datetime
     customer_domain: str | None = None
     products: tuple[ProductLine, ...] | LeftOut = LEFT_OUT
+
+
+@command("incentives.NameCustomer.v1")
+class NameCustomer:
+    registration_id: str
+    partner_id: str
+    customer_domain: str
+    source_event_id: str
+    now: datetime
 
 
 @command("incentives.RecordParty.v1")
@@ -116,10 +136,12 @@ class NoteOrder:
 class Approval:
     """The day, and the customer's domain where it has one, once they are known; the payees by party; how it ended.
 
-    `products` are those of its approval, `orders` all that were booked for it.
+    `partner_id` is whose it was when it was approved, `products` are those of its approval, `orders` all that were
+    booked for it.
     """
 
     approved_on: date | None = None
+    partner_id: str | None = None
     customer_domain: str | None = None
     parties: dict[str, str] = field(default_factory=dict)
     ended: DealEndRecorded | None = None
@@ -140,6 +162,21 @@ def record_approval(wish: RecordApproval, approval: Approval) -> list[ApprovalEv
             recorded_at=wish.now,
             customer_domain=wish.customer_domain,
             products=wish.products,
+        )
+    ]
+
+
+def name_customer(wish: NameCustomer, approval: Approval) -> list[ApprovalEvent]:
+    """Keeps the customer of a registration until its approval says whose it is."""
+    if approval.approved_on is not None or approval.customer_domain == wish.customer_domain:
+        return []
+    return [
+        CustomerNamed(
+            registration_id=wish.registration_id,
+            partner_id=wish.partner_id,
+            customer_domain=wish.customer_domain,
+            source_event_id=wish.source_event_id,
+            recorded_at=wish.now,
         )
     ]
 
@@ -195,8 +232,11 @@ def note_order(wish: NoteOrder, approval: Approval) -> list[ApprovalEvent]:
 
 def evolve(approval: Approval, happened: ApprovalEvent) -> Approval:
     match happened:
-        case ApprovalRecorded(approved_on=on, customer_domain=domain):
-            return replace(approval, approved_on=on, customer_domain=domain, products=happened.products or ())
+        case ApprovalRecorded(approved_on=on, partner_id=partner_id, customer_domain=domain):
+            known = replace(approval, approved_on=on, partner_id=partner_id, products=happened.products or ())
+            return replace(known, customer_domain=domain or approval.customer_domain)
+        case CustomerNamed(customer_domain=domain):
+            return replace(approval, customer_domain=domain)
         case PartyJoined(party=party, partner_id=partner_id):
             return replace(approval, parties={**approval.parties, party: partner_id})
         case PartyLeft(party=party):

@@ -12,9 +12,10 @@ from chassis.deadlines import Deadline
 from chassis.event import LEFT_OUT, Seen, iso
 from chassis.execution import Peek
 from chassis.read_store.port import PAGE_MAX, TURN, Range
+from services.incentives.application.achieving import unsold_id
 from services.incentives.application.sales import rules_of_kind
 from services.incentives.domain.abuse_rules import ABUSE, REFUND_DAYS, SPLIT_DAYS, AbuseFacts, Signal
-from services.incentives.domain.approval import Approval, Approvals
+from services.incentives.domain.approval import Approval, ApprovalRecorded, Approvals
 from services.incentives.domain.case import LINES_MAX, LineRef, LookForAbuse, case_id
 from services.incentives.domain.claim import ClaimSubmitted
 from services.incentives.domain.fund_request_events import FundRequestSubmitted
@@ -60,6 +61,11 @@ def _calculated(_: Look | None, it: PayoutCalculated) -> Look | None:
     return _look("self_referral", it, f"{it.opportunity_id}-{it.key.partner_id}", **named)
 
 
+def _approved(document: Look | None, _: ApprovalRecorded) -> Look | None:
+    """What was paid for the registration is looked at again: the approval may name another customer."""
+    return document
+
+
 def _claimed(_: Look | None, it: ClaimSubmitted) -> Look | None:
     others = sorted({claim_id for reuse in it.reused for claim_id in reuse.claim_ids})
     return _look("shared_proof", it, it.claim_id, related=others) if others else None
@@ -80,9 +86,15 @@ def _requested(_: Look | None, it: FundRequestSubmitted) -> Look:
     return _look("split_below_limit", it, f"{it.partner_id}-{it.fund_id}", fund_id=it.fund_id)
 
 
+def _registered_as(it: ApprovalRecorded) -> str:
+    """The sale that the registration is paid for as, where it is."""
+    return unsold_id("deal_registered", it.registration_id)
+
+
 LOOKS: dict[type[Any], Callable[[Look | None, Any], Look | None]] = {
     PayoutReversed: _reversed,
     PayoutCalculated: _calculated,
+    ApprovalRecorded: _approved,
     ClaimSubmitted: _claimed,
     BankDetailsChanged: _banked,
     PaymentProposed: _proposed,
@@ -91,6 +103,7 @@ LOOKS: dict[type[Any], Callable[[Look | None, Any], Look | None]] = {
 KEYS: dict[type[Any], Callable[[Seen], str]] = {
     PayoutReversed: lambda seen: f"refunds-{seen.event.key.partner_id}",
     PayoutCalculated: lambda seen: f"sale-{seen.event.opportunity_id}-{seen.event.key.partner_id}",
+    ApprovalRecorded: lambda seen: f"sale-{_registered_as(seen.event)}-{seen.event.partner_id}",
     ClaimSubmitted: lambda seen: f"claim-{seen.event.claim_id}",
     BankDetailsChanged: lambda seen: f"bank-{seen.event.fingerprint}",
     PaymentProposed: lambda seen: f"payment-{seen.event.payment_id}",
@@ -252,4 +265,4 @@ FIND: dict[str, Callable[[Asking, Look], Awaitable[Found]]] = {
     "split_below_limit": _requests,
 }
 
-ABUSE_LOOKS = Deadline(name="abuse_looks", version=2, keys=KEYS, evolve=evolve, issue=issue)
+ABUSE_LOOKS = Deadline(name="abuse_looks", version=3, keys=KEYS, evolve=evolve, issue=issue)
