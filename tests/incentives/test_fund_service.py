@@ -1,13 +1,17 @@
 """Funds at work: concurrent draws, the clock, a claim on its way to the money, and who sees what. One system for all."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest_asyncio
 
+from chassis.event import decode
 from chassis.identity import Principal
 from contracts.onboarding import OffboardingStarted
+from contracts.registration import DealApproved, ParticipantJoined
+from contracts.samples import sample
 from tests.incentives.fund_facts import fund
 from tests.incentives.test_service import (
     ADMIN,
@@ -16,6 +20,7 @@ from tests.incentives.test_service import (
     OTHER_ADMIN,
     P1,
     P2,
+    START,
     TENANT,
     Running,
     activated,
@@ -266,6 +271,34 @@ async def test_a_special_price_for_a_customer_without_a_deal_names_it_and_nothin
     assert (await it.post(FUND_MANAGER, "/special-prices", both)).json()["type"] == "/problems/special-price-invalid"
     wrong = {**body, "customer_domain": "Contoso GmbH"}
     assert (await it.post(FUND_MANAGER, "/special-prices", wrong)).status_code == 422
+
+
+APPROVED = decode(DealApproved.type, sample(DealApproved.type))
+
+
+async def test_a_special_price_for_a_deal_is_for_an_approved_one_in_which_its_partner_takes_part(it):
+    for registration_id, partner_id in (("r1", "p1"), ("r2", "p2")):
+        await it.hear(replace(APPROVED, registration_id=registration_id, partner_id=partner_id, approved_at=START))
+    body = {
+        "partner_id": "p1",
+        "kind": "bid",
+        "products": [{"sku": "SW-1", "cost": eur("100.00"), "price": eur("80.00"), "units_max": 5}],
+        "starts_on": "2026-03-01",
+        "ends_on": "2026-06-30",
+        "reason": "to win against a rival",
+    }
+    unknown, of_another = [
+        (await it.post(FUND_MANAGER, "/special-prices", {**body, "registration_id": one})).json()
+        for one in ("r9", "r2")
+    ]
+    assert unknown["slug"] == "special-price-invalid"
+    assert (unknown["status"], unknown["detail"]) == (of_another["status"], of_another["detail"])
+    assert (await it.get(FUND_MANAGER, "/special-prices"))["items"] == []
+    for deal in ({"registration_id": "r1"}, {"partner_id": "p2", "registration_id": "r2"}):
+        assert (await it.post(FUND_MANAGER, "/special-prices", {**body, **deal})).status_code == 201
+    joined = decode(ParticipantJoined.type, sample(ParticipantJoined.type))
+    await it.hear(replace(joined, registration_id="r2", partner_id="p1", role="distribute"))
+    assert (await it.post(FUND_MANAGER, "/special-prices", {**body, "registration_id": "r2"})).status_code == 201
 
 
 async def test_requests_count_as_split_by_when_they_were_sent_in_and_not_by_what_became_of_them(it):

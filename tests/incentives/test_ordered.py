@@ -283,6 +283,7 @@ async def test_orders_and_the_win_side_by_side_lose_nothing(tmp_path):
 async def test_a_special_price_is_claimed_by_the_number_of_an_order(tmp_path):
     async with started(tmp_path) as it:
         await it.hear(activated())
+        await it.hear(approved_deal())
         await it.hear(booked("inv-1"))
         eur = {"currency": "EUR"}
         product = {"sku": "SW-1", "cost": {"amount": "100", **eur}, "price": {"amount": "80", **eur}, "units_max": 9}

@@ -7,12 +7,20 @@ from pydantic import Field
 
 from chassis.answers import Page, answers
 from chassis.event import LEFT_OUT
+from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from services.incentives.access import READ_FUNDS
 from services.incentives.api.earnings import own
 from services.incentives.api.funds import MoneyBody, amount_of
 from services.incentives.api.narrowing import Filter
-from services.incentives.domain.special_price import EndSpecialPrice, GrantSpecialPrice, PricedProduct
+from services.incentives.domain.approval import Approval, Approvals
+from services.incentives.domain.payee import Payee, Payees
+from services.incentives.domain.special_price import (
+    EndSpecialPrice,
+    GrantSpecialPrice,
+    PricedProduct,
+    SpecialPriceInvalid,
+)
 from services.incentives.projections.special_prices import SpecialPriceDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
@@ -52,9 +60,11 @@ class EndBody(Body):
 
 @router.post("/special-prices", status_code=201)
 async def grant(body: SpecialPriceBody, caller: Writer, app: App) -> Response:
-    """Agrees to pay the difference between cost and price."""
+    """Agrees to pay the difference between cost and price; a deal is an approved one in which the partner takes part."""
     app.access.check(caller.principal, GrantSpecialPrice)
     await app.exists(caller.tenant, "payee", body.partner_id)
+    if body.registration_id:
+        await _takes_part(app.executor.peek(caller.tenant), body.partner_id, body.registration_id)
     products = tuple(
         PricedProduct(sku=one.sku, cost=amount_of(one.cost), price=amount_of(one.price), units_max=one.units_max)
         for one in body.products
@@ -65,6 +75,16 @@ async def grant(body: SpecialPriceBody, caller: Writer, app: App) -> Response:
         special_price_id=caller.new_id("special-price"), **named, by=caller.principal.by, now=app.clock.now()
     )
     return await perform(caller, app, GrantSpecialPrice, wish, status=201)
+
+
+async def _takes_part(peek: Peek, partner_id: str, registration_id: str) -> None:
+    """Raises SpecialPriceInvalid for a deal that is not known to be approved, or is of others alone."""
+    approval: Approval = await peek(Approvals.at(registration_id))
+    if approval.partner_id is not None:
+        owner: Payee = await peek(Payees.at(approval.partner_id))
+        if partner_id in (approval.partner_id, owner.merging.survivor_id, *approval.parties.values()):
+            return
+    raise SpecialPriceInvalid("the partner has no approved deal of that id: see the deals for those that it has")
 
 
 @router.post("/special-prices/{special_price_id}/end")
