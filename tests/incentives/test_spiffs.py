@@ -359,9 +359,15 @@ def test_a_budget_of_10_units_pays_for_4_4_and_2_of_them_then_it_is_exhausted():
     assert [line.drawn_units for line in world.of(PayoutCalculated)] == [D(4), D(4), D(2)]
     [missed] = world.of(AwardMissed)
     assert (missed.opportunity_id, missed.amount, left(world)) == ("d", money("200.00", "EUR"), D(0))
-    assert EXPLAIN[PayoutCalculated](told(world.of(PayoutCalculated)[2])[0]).reasons[-2].text == (
-        "2 units drawn from the budget pot, at most what it had left"
-    )
+    whole, in_part = ([why_drawn(line)] for line in world.of(PayoutCalculated)[1:])
+    assert whole == ["4 units drawn from the budget pot, at most what it had left"]
+    assert in_part == [
+        "2 of the 4 units of this share drawn from the budget pot, which had no more left: that part of the pay is paid"
+    ]
+
+
+def why_drawn(line):
+    return next(one.text for one in EXPLAIN[PayoutCalculated](told(line)[0]).reasons if one.code == "spend-limit")
 
 
 def test_a_budget_of_units_that_gives_no_rest_keeps_it_and_nothing_of_it_stands_in_the_ledger():
@@ -386,6 +392,8 @@ def test_units_are_drawn_by_share_and_held_by_one_of_the_lines_that_a_share_is_s
     world.tell(*pieces("a", 8, share("p1", "75.00"), share("p2", "25.00")))
     lines = [(line.payee_id, line.amount.amount, line.drawn_units or None) for line in world.of(PayoutCalculated)]
     assert lines == [("p1", D("100.00"), None), ("p1", D("150.00"), D(5))]
+    said = {why_drawn(line).partition(" drawn")[0] for line in world.of(PayoutCalculated)}
+    assert said == {"5 of the 6 units of this share"}, "each line of the share says it"
     assert [one.payee_id for one in world.of(AwardMissed)] == ["p2", "p2"]
     world.tell(credit(share("p2", "100.00"), opportunity_id="a", revision=2))
     assert (len(world.of(PayoutCalculated)), left(world)) == (2, D(5))

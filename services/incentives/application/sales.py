@@ -73,6 +73,7 @@ LEARNED = (
     "keeps_too_much",
     "of_own_kind",
     "answers_reversals",
+    "says_units",
 )
 """What each evaluator after the first decides with, and those before it without; see `Known`."""
 EVALUATORS = range(1, len(LEARNED) + 2)

@@ -46,7 +46,8 @@ class Known:
     of a true-up that is lowered to nothing a rest may stay in the books; without `began_inside` a plan that began inside a
     window rates it by its first version of all, though that had ended before; without `keeps_too_much` a fact is refused, and
     lost, that comes to more than money can hold; without `of_own_kind` a fact is known by its number alone, whatever it is;
-    without `answers_reversals` a reversal is decided as with it, and whoever enters it is not told what it did.
+    without `answers_reversals` a reversal is decided as with it, and whoever enters it is not told what it did;
+    without `says_units` a line does not say of how many units its budget pays for how many.
     """
 
     books: Sequence[Rulebook]
@@ -73,6 +74,7 @@ class Known:
     keeps_too_much: bool = True
     of_own_kind: bool = True
     answers_reversals: bool = True
+    says_units: bool = True
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ from services.incentives.domain.sale_events import (
 from services.incentives.domain.sharing import Portion, portions
 from services.incentives.domain.taking import Asked, decimal_of
 from services.incentives.domain.undoing import take_back, take_back_superseded
-from services.incentives.domain.units import UNIT_DIGITS
+from services.incentives.domain.units import UNIT_DIGITS, UnitsPaid
 
 NOTHING = Decimal(0)
 APPROVED = "approved"
@@ -270,6 +270,7 @@ def _consequences(fact: Fact, sale: Sale, at_hand: AtHand, known: Known, now: da
         of_nothing=known.of_nothing,
         pays_out_true_ups=known.pays_out_true_ups,
         waits_in_window=known.waits_in_window,
+        says_units=known.says_units,
         payouts={name: one.payout_currency for name, one in known.payees.items() if one.payout_currency},
     )
     posting = Posting(sale, at_hand, in_books, now, ways)
@@ -409,6 +410,7 @@ class Earned:
     first: bool
     drawn: Money | LeftOut = LEFT_OUT
     drawn_units: Decimal | LeftOut = LEFT_OUT
+    units: UnitsPaid | LeftOut = LEFT_OUT
 
 
 def _earned(posting: Posting, due: Due, derivation: Derivation, meter: str | None, facts: RatingFacts) -> list[Earned]:
@@ -450,7 +452,8 @@ def _within_units(
     lines = _lines_of(posting, due, derivation, (pay, earned[0].meter), facts)
     most = max(lines, key=lambda line: line.portion.amount)
     posting.use_units(plan.budget_id or "", _line_id(due, most.portion), given)
-    return [replace(line, drawn_units=given) if line is most else line for line in lines]
+    units = UnitsPaid(given=given, asked=asked) if posting.ways.says_units else LEFT_OUT
+    return [replace(line, units=units, drawn_units=given if line is most else LEFT_OUT) for line in lines]
 
 
 def _earn(posting: Posting, it: Earned, facts: RatingFacts) -> None:
@@ -580,6 +583,7 @@ def _calculated(posting: Posting, it: Earned, line_id: str) -> PayoutCalculated:
         budget_id=plan.budget_id,
         drawn=it.drawn,
         drawn_units=it.drawn_units,
+        units=it.units,
         partner_id=_another(posting, it),
     )
 

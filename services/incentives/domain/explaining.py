@@ -89,9 +89,21 @@ def _spent(line: sale_events.PayoutCalculated) -> tuple[Reason, ...]:
     """That the pay was drawn from a budget, which gives no more than it has."""
     if line.budget_id is None:
         return ()
-    drawn = f"{line.drawn_units} units" if line.drawn_units else text_of(line.drawn or line.amount)
-    text = f"{drawn} drawn from the budget {line.budget_id}, at most what it had left"
+    text = _in_part(line) or f"{_drawn(line)} drawn from the budget {line.budget_id}, at most what it had left"
     return (Reason(code="spend-limit", text=text, rule=line.key.plan_id, version=line.plan_version),)
+
+
+def _drawn(line: sale_events.PayoutCalculated) -> str:
+    units = line.units.given if line.units else line.drawn_units
+    return f"{units} units" if units else text_of(line.drawn or line.amount)
+
+
+def _in_part(line: sale_events.PayoutCalculated) -> str:
+    """Of how many units only some were left, whose part of the pay is paid."""
+    if not line.units or line.units.given == line.units.asked:
+        return ""
+    units = f"{line.units.given} of the {line.units.asked} units of this share"
+    return f"{units} drawn from the budget {line.budget_id}, which had no more left: that part of the pay is paid"
 
 
 def reversed_line(seen: Seen) -> Decision:

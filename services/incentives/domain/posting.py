@@ -68,6 +68,7 @@ class Ways:
     of_nothing: bool = True
     pays_out_true_ups: bool = True
     waits_in_window: bool = True
+    says_units: bool = True
     payouts: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -13,6 +13,7 @@ from services.incentives.domain.journal import Journal
 from services.incentives.domain.rating import Derivation, Sold
 from services.incentives.domain.recognition_rules import Achievement
 from services.incentives.domain.taking import Asked
+from services.incentives.domain.units import UnitsPaid
 
 CRM, BILLING = "crm", "billing"
 
@@ -146,7 +147,8 @@ class PayoutCalculated:
     `measured` of the derivation's measure and `rated` of its pay stand on this line, so that a refund lowers both once.
     `partner_id` is whose line it is where that is not who is credited: a distributor's, say, with a part of the pay.
     `hears` is where its plan hears reversals from. `drawn` is what it took of its budget, in the plan's currency, and
-    `drawn_units` how many units where the budget is one of units.
+    `drawn_units` how many units where the budget is one of units. Of such a budget `units` are those of the whole share,
+    of which it may pay a part; lines of before do not say them.
     """
 
     line_id: str
@@ -182,6 +184,7 @@ class PayoutCalculated:
     drawn: Money | LeftOut = LEFT_OUT
     drawn_units: Decimal | LeftOut = LEFT_OUT
     partner_id: str | LeftOut = LEFT_OUT
+    units: UnitsPaid | LeftOut = LEFT_OUT
 
     @property
     def whose(self) -> str:

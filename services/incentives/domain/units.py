@@ -74,6 +74,14 @@ class Units:
         return self.allocated - self.used
 
 
+@frozen
+class UnitsPaid:
+    """How many of the units that a share asked of a budget are paid for."""
+
+    given: Decimal
+    asked: Decimal
+
+
 def sound(units: Decimal) -> bool:
     """Whether it is a number of units that a budget can have."""
     return units.is_finite() and 0 < units <= UNITS_MAX and units == round(units, UNIT_DIGITS)
