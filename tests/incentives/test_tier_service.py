@@ -42,9 +42,12 @@ async def test_a_tier_rises_pays_by_plan_is_reviewed_by_the_clock_and_falls_only
         it.clock.set(datetime(2027, 1, 1, 0, 1, tzinfo=UTC))
         reviewed = await it.until(P1, PATH, lambda tier: tier["review"] is not None)
         assert (reviewed["level"], reviewed["review"]["grace_until"]) == ("gold", "2027-04-01")
+        it.clock.set(datetime(2027, 4, 1, 23, 0, tzinfo=UTC))
+        lower = {"outcome": "lower", "reason": "nothing was sold"}
+        early = (await it.post(CM, f"{PATH}/review", lower)).json()
+        assert (early["slug"], early["grace_until"]) == ("grace-runs", "2027-04-01")
         it.clock.set(datetime(2027, 4, 2, 0, 1, tzinfo=UTC))
         assert (await it.until(CM, PATH, lambda tier: tier["escalated"]))["level"] == "gold"
-        lower = {"outcome": "lower", "reason": "nothing was sold"}
         assert (await it.post(P1, f"{PATH}/review", lower)).status_code == 403
         assert (await it.post(CM, f"{PATH}/review", lower)).json()["level"] is None
         appeal = {"reason": "a deal of March is missing"}
@@ -79,9 +82,9 @@ async def test_a_tier_shows_what_its_figures_come_to_now_and_not_when_it_was_las
 
 
 async def below_silver(it):
-    """A partner of silver whose figure was corrected to less."""
+    """A partner of silver whose figure was corrected to less, where that has no grace."""
     await it.hear(activated("p1"))
-    draft = {"rulebook_id": "partner-tiers", "kind": "tier", "body": rules(), "examples": []}
+    draft = {"rulebook_id": "partner-tiers", "kind": "tier", "body": rules(grace_days=0), "examples": []}
     assert (await it.post(ADMIN, "/rulebooks", draft)).status_code == 201
     assert (await it.post(OTHER_ADMIN, "/rulebooks/partner-tiers/publish", {"version": 1})).status_code == 200
     for value in ("50000.00", "1000.50"):

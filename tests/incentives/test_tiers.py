@@ -79,9 +79,14 @@ def below() -> Log:
     return gold().tell(look(NEW_YEAR))
 
 
-def review(outcome: str, now: datetime = NEW_YEAR, **changes: Any) -> DecideTierReview:
+AFTER = datetime(2027, 4, 2, tzinfo=UTC)
+"""The day after the grace that began with the new year."""
+
+
+def review(outcome: str, now: datetime | None = None, **changes: Any) -> DecideTierReview:
+    """A person's decision: that it is lowered once the grace is over, else on the day on which the review was opened."""
     wish = {"programme": PROGRAMME, "partner_id": PARTNER, "outcome": outcome, "reason": "as agreed", "by": "cam"}
-    return DecideTierReview(**wish, now=now, **changes)
+    return DecideTierReview(**wish, now=now or (AFTER if outcome == "lower" else NEW_YEAR), **changes)
 
 
 def test_who_meets_the_criteria_rises_at_once_past_a_level():
@@ -127,7 +132,43 @@ def test_undecided_at_its_end_the_tier_stands_and_is_escalated_once():
 def test_a_person_lowers_it_to_what_the_partner_qualifies_for():
     log = below().tell(review("lower"))
     assert (tier(log).level, tier(log).review) == (None, None)
-    assert circumstances_of(log.state(Payees.at(PARTNER)), NEW_YEAR.date(), Circumstances()).tier is None
+    assert circumstances_of(log.state(Payees.at(PARTNER)), AFTER.date(), Circumstances()).tier is None
+
+
+@pytest.mark.parametrize("days", [0, 1, 90])
+def test_a_tier_is_not_lowered_before_its_grace_is_over_and_was_by_the_evaluator_before(days):
+    early = review("lower", NEW_YEAR + timedelta(days=days))
+    assert below().refused(early) == "grace-runs"
+    assert tier(below().as_then(DecideTierReview=2).tell(early)).level is None
+
+
+def test_a_grace_of_no_days_is_over_at_once():
+    log = log_of(grace_days=0).tell(fact("50000"), fact("1000"))
+    assert tier(log.tell(review("lower", NOW))).level is None
+
+
+def test_who_qualifies_again_is_not_lowered_though_nobody_has_looked_since():
+    """New rules ask for less of gold, from the last day of the grace on."""
+    log = below()
+    levels = [{"name": "silver", "thresholds": {"revenue": "0"}}, {"name": "gold", "thresholds": {"certified": "2"}}]
+    eased = replace(published(rules(levels=levels), 2, "tier", PROGRAMME), effective_from=AFTER - timedelta(days=1))
+    log.streams[Rules.kind, PROGRAMME].append(eased)
+    log.tell(review("lower"))
+    assert (tier(log).level, tier(log).review) == ("gold", None)
+    assert log.happened[-1].outcome == "recovered"
+
+
+@pytest.mark.parametrize(
+    ("decision", "due"),
+    [
+        (review("keep_until", keep_until=date(2027, 1, 10)), "2027-01-11T00:00:00Z"),
+        (review("waive"), "2027-02-01T00:00:00Z"),
+    ],
+)
+def test_what_was_kept_until_a_day_is_looked_at_on_the_next_one(decision, due):
+    log = below().tell(decision)
+    seen = told(*[one for one in log.happened if hasattr(one, "programme")], at=NEW_YEAR)
+    assert project(TIER_DUES, seen)[tier_id(PROGRAMME, PARTNER)]["due_at"] == due
 
 
 def test_a_person_keeps_it_until_a_day_and_then_it_is_reviewed_again():
@@ -164,7 +205,7 @@ def test_a_level_that_new_rules_no_longer_name_stands_until_a_person_decides():
     [opened] = [one for one in log.happened if isinstance(one, TierReviewOpened)]
     assert (tier(log).level, opened.level, opened.qualifies_for, opened.criteria) == ("gold", "gold", "silver", ())
     assert tier(log.tell(fact("40000", ref="feb", now=LATER))).level == "gold", "nor do new figures move it"
-    assert tier(log.tell(review("lower", LATER))).level == "silver"
+    assert tier(log.tell(review("lower", LATER + timedelta(days=91)))).level == "silver"
 
 
 def test_who_meets_no_level_of_new_rules_is_not_measured_at_the_highest_of_them():
@@ -210,25 +251,25 @@ def appeal(now: datetime) -> AppealTier:
 
 def test_a_lowered_tier_is_appealed_once_within_ten_business_days():
     log = below().tell(review("lower"))
-    assert log.refused(appeal(datetime(2027, 1, 16, tzinfo=UTC))) == "appeal-late"
-    log.tell(appeal(datetime(2027, 1, 15, tzinfo=UTC)))
-    assert log.refused(appeal(datetime(2027, 1, 15, tzinfo=UTC))) == "appeal-late"
+    assert log.refused(appeal(datetime(2027, 4, 17, tzinfo=UTC))) == "appeal-late"
+    log.tell(appeal(datetime(2027, 4, 16, tzinfo=UTC)))
+    assert log.refused(appeal(datetime(2027, 4, 16, tzinfo=UTC))) == "appeal-late"
 
 
 def answer(by: str = "ada") -> AnswerTierAppeal:
-    at = datetime(2027, 1, 18, tzinfo=UTC)
+    at = datetime(2027, 4, 19, tzinfo=UTC)
     return AnswerTierAppeal(programme=PROGRAMME, partner_id=PARTNER, reason="both deals are counted", by=by, now=at)
 
 
 def test_an_appeal_is_answered_once_by_another_person_than_who_lowered_the_tier():
     log = below().tell(review("lower"))
     assert log.refused(answer()) == "wrong-state", "nobody has appealed"
-    log.tell(appeal(datetime(2027, 1, 4, tzinfo=UTC)))
+    log.tell(appeal(datetime(2027, 4, 5, tzinfo=UTC)))
     assert log.refused(answer(by="cam")) == "four-eyes"
     log.tell(answer())
     assert type(log.happened[-1]) is TierAppealAnswered
     assert log.refused(answer(by="eve")) == "wrong-state"
-    assert log.refused(appeal(datetime(2027, 1, 5, tzinfo=UTC))) == "appeal-late", "once"
+    assert log.refused(appeal(datetime(2027, 4, 6, tzinfo=UTC))) == "appeal-late", "once"
     assert (tier(log).level, tier(log).appeal_until) == (None, None)
     seen = told(*[one for one in log.happened if hasattr(one, "programme")])
     assert_repeatable(TIERS, seen)
@@ -435,7 +476,7 @@ def _rank(levels: tuple[str, ...], level: str | None) -> int:
 
 
 def test_repeats_and_other_orders_change_no_model_of_tiers():
-    log = below().tell(review("lower"), appeal(datetime(2027, 1, 4, tzinfo=UTC)))
+    log = below().tell(review("lower"), appeal(datetime(2027, 4, 5, tzinfo=UTC)))
     seen = told(*[one for one in log.happened if hasattr(one, "programme")])
     for model in (TIERS, TIER_DUES):
         assert_repeatable(model, seen)

@@ -388,7 +388,7 @@ HANDLES = (
         for wish, decision in (
             (tier.RecordTierMetric, tier.record_tier_metric_of_named_levels),
             (tier.EvaluateTier, tier.evaluate_tier_of_named_levels),
-            (tier.DecideTierReview, tier.decide_tier_review),
+            (tier.DecideTierReview, tier.decide_tier_review_at_any_time),
         )
     ),
     *(
@@ -407,6 +407,7 @@ HANDLES = (
         for wish, decision in (
             (tier.RecordTierMetric, tier.record_tier_metric),
             (tier.EvaluateTier, tier.evaluate_tier),
+            (tier.DecideTierReview, tier.decide_tier_review),
         )
     ),
     Handles(recognition.RecordAchievement, recognition.record_achievement, recognition_stream, reads=rules_streams),

@@ -264,6 +264,12 @@ class TierInvalid(Invalid):
     slug = "tier-invalid"
 
 
+class GraceRuns(Refused):
+    """A tier is lowered once its grace is over: until `grace_until` the partner may recover. Keep or waive it, or wait."""
+
+    slug = "grace-runs"
+
+
 class AppealLate(Refused):
     """A lowered tier is appealed once, within ten business days."""
 
@@ -451,8 +457,28 @@ def _changed(tier: Tier, at: Moment, level: str | None, cause: str, values: dict
     return [changed], [standing]
 
 
-def decide_tier_review(wish: DecideTierReview, tier: Tier, _payee: object, book: Rulebook) -> Changed:
-    """A person lowers the tier to what the partner qualifies for, keeps it until a day, or waives the review."""
+def decide_tier_review(wish: DecideTierReview, tier: Tier, payee: object, book: Rulebook) -> Changed:
+    """A person keeps the tier until a day, waives the review, or after the grace lowers it to what the partner qualifies for.
+
+    Who qualifies for its level by then has recovered. Raises GraceRuns while it still may.
+    """
+    decided = decide_tier_review_at_any_time(wish, tier, payee, book)
+    if tier.review is None or wish.outcome != LOWER:
+        return decided
+    at = _moment(wish, book)
+    if _grace_runs(tier.review, at.on):
+        raise GraceRuns(grace_until=iso(tier.review.grace_until))
+    recovered, standing = _evaluated(tier, at)
+    return (recovered, standing) if any(isinstance(one, TierReviewClosed) for one in recovered) else decided
+
+
+def _grace_runs(review: TierReviewOpened, on: date) -> bool:
+    """Whether a day is one of the grace; a grace of no days has none."""
+    return on <= review.grace_until and today(review.opened_at) < review.grace_until
+
+
+def decide_tier_review_at_any_time(wish: DecideTierReview, tier: Tier, _payee: object, book: Rulebook) -> Changed:
+    """As the second evaluator decided: a tier was lowered on any day of its grace, and though the partner had recovered."""
     if not tier.known:
         raise NotFound
     if tier.review is None:

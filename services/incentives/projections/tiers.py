@@ -245,7 +245,7 @@ TIERS = Projection(
 
 
 def evolve_due(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any]:
-    """The first of the next month, since windows move; sooner the day after the grace or the end of an override."""
+    """The first of the next month, since windows move; sooner the day after the grace, or after it was kept or set until."""
     happened, today = seen.event, seen.recorded_at.date()
     known = document or {"programme": happened.programme, "partner_id": happened.partner_id, "ends": None}
     ends = _ends(known["ends"], happened)
@@ -259,7 +259,9 @@ def _ends(known: str | None, happened: Any) -> str | None:
         return iso(happened.grace_until)
     if isinstance(happened, TierChanged):
         return iso(happened.until) if happened.until else None
-    return None if isinstance(happened, TierReviewClosed) else known
+    if isinstance(happened, TierReviewClosed):
+        return iso(happened.keep_until) if happened.keep_until else None
+    return known
 
 
 def look(document: dict[str, Any], now: datetime) -> EvaluateTier:
@@ -267,4 +269,4 @@ def look(document: dict[str, Any], now: datetime) -> EvaluateTier:
     return EvaluateTier(programme=document["programme"], partner_id=document["partner_id"], now=now)
 
 
-TIER_DUES = Deadline(name="tier_dues", version=1, keys=dict.fromkeys(CHANGES, _tier), evolve=evolve_due, issue=look)
+TIER_DUES = Deadline(name="tier_dues", version=2, keys=dict.fromkeys(CHANGES, _tier), evolve=evolve_due, issue=look)
