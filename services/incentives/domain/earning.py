@@ -549,13 +549,12 @@ def _calculated(posting: Posting, it: Earned, line_id: str) -> PayoutCalculated:
     due, derivation, win, plan = it.due, it.derivation, it.due.win, it.due.chosen.plan
     payable = payable_on(due.basis.earned_on, it.portion.after_days)
     state = HELD if posting.today < payable else PAYABLE
-    payee_id = it.portion.payee_id
     return PayoutCalculated(
         line_id=line_id,
         opportunity_id=win.opportunity_id,
         registration_id=win.registration_id,
         key=due.key,
-        payee_id=payee_id,
+        payee_id=it.portion.payee_id,
         kind=plan.kind,
         component=plan.component,
         plan_version=due.chosen.version.version,
@@ -572,7 +571,7 @@ def _calculated(posting: Posting, it: Earned, line_id: str) -> PayoutCalculated:
         earned_on=due.basis.earned_on,
         payable_on=payable,
         state=state,
-        journal=_posted(it, state, payee_id, line_id),
+        journal=_posted(it, state, line_id),
         calculated_at=posting.now,
         part=it.portion.part,
         ageing=plan.ageing,
@@ -588,13 +587,13 @@ def _calculated(posting: Posting, it: Earned, line_id: str) -> PayoutCalculated:
     )
 
 
-def _posted(it: Earned, state: str, payee_id: str, line_id: str) -> Journal:
+def _posted(it: Earned, state: str, line_id: str) -> Journal:
     account: AccountName = "held" if state == HELD else "payable"
     return move(
         it.amount,
         debit=expense(it.due.chosen.plan.kind),
         credit=account,
-        payee_id=payee_id,
+        payee_id=it.portion.payee_id,
         cause=line_id,
         books=it.books,
     )
