@@ -158,6 +158,12 @@ def test_who_qualifies_again_is_not_lowered_though_nobody_has_looked_since():
     assert log.happened[-1].outcome == "recovered"
 
 
+def test_a_look_of_the_last_day_of_a_grace_that_is_recorded_after_midnight_is_followed_by_one_on_the_next_day():
+    log = below().tell(look(datetime(2027, 4, 1, 23, 59, tzinfo=UTC)))
+    seen = told(*[one for one in log.happened if hasattr(one, "programme")], at=AFTER)
+    assert project(TIER_DUES, seen)[tier_id(PROGRAMME, PARTNER)]["due_at"] == "2027-04-02T00:00:00Z"
+
+
 @pytest.mark.parametrize(
     ("decision", "due"),
     [

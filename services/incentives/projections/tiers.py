@@ -1,6 +1,6 @@
 """Which tier does each partner have, from which figures, what is under review, and when is it looked at again?"""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, TypedDict
 
@@ -245,13 +245,35 @@ TIERS = Projection(
 
 
 def evolve_due(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any]:
-    """The first of the next month, since windows move; sooner the day after the grace, or after it was kept or set until."""
-    happened, today = seen.event, seen.recorded_at.date()
+    """The first of the next month, since windows move; sooner the day after the grace, or after it was kept or set until.
+
+    What was decided on the last day of a grace and recorded after midnight is looked at on that next day all the same.
+    """
+    happened, today = seen.event, _looked_on(seen.event)
     known = document or {"programme": happened.programme, "partner_id": happened.partner_id, "ends": None}
     ends = _ends(known["ends"], happened)
     days = [window_end("month", today), *([date.fromisoformat(ends) + timedelta(days=1)] if ends else [])]
     due = min(day for day in days if day > today)
     return {**known, "ends": ends, "due_at": iso(start_of(due))}
+
+
+INSTANTS = {
+    TierMetricRecorded: "recorded_at",
+    TierEvaluated: "evaluated_at",
+    TierChanged: "changed_at",
+    TierReviewOpened: "opened_at",
+    TierReviewClosed: "closed_at",
+    TierReviewEscalated: "escalated_at",
+    TierOverrideProposed: "proposed_at",
+    TierAppealed: "appealed_at",
+    TierAppealAnswered: "answered_at",
+}
+"""When each was decided."""
+
+
+def _looked_on(happened: Any) -> date:
+    at: datetime = getattr(happened, INSTANTS[type(happened)])
+    return at.astimezone(UTC).date()
 
 
 def _ends(known: str | None, happened: Any) -> str | None:
