@@ -95,7 +95,7 @@ async def test_people_dispute_fill_budgets_and_keep_tiers_in_the_portal(tmp_path
             await backtested(approver)
             await put_in_the_shadow(admin, approver, story.deal_id)
             own = await shows(partner, "/tiers", "Silver")
-            assert "more revenue would count for gold" in own
+            assert "To Gold: 2 more certified, €" in own
         await it.settle()
         found = done(await nora.get("/v1/incentives/disputes"))["items"]
         assert [(one["state"], one["decision"]) for one in found] == [("rejected", "Nothing new.")]

@@ -51,17 +51,14 @@ async def earnings_page(here: Visit, refusal: Refusal | None = None, status: int
         here.ask("incentives", "/disputes", partner_id=named["partner_id"], limit=20),
     )
     payments = await here.ask_if("incentives.read payments", "/payments", partner_id=named["partner_id"], limit=20)
-    waiting = await here.ask_if(
-        "incentives.read earnings", "/waiting-facts", partner_id=named["partner_id"], limit=WAITING_MAX
-    )
-    missed = await here.ask_if(
-        "incentives.read earnings", "/missed-awards", partner_id=named["partner_id"], limit=WAITING_MAX
-    )
-    parts = (lines, statements, upcoming, progress, disputes)
+    whose = {"partner_id": named["partner_id"], "limit": WAITING_MAX}
+    waiting = await here.ask_if("incentives.read earnings", "/waiting-facts", **whose)
+    missed = await here.ask_if("incentives.read earnings", "/missed-awards", **whose)
+    parts = (lines, statements, upcoming, progress, disputes, missed)
     concerned = {whom for sale in waiting.items for one in sale["waiting"] for whom in one["partner_ids"] or ()}
-    whose_missed = {row["partner_id"] for row in missed.items if row["partner_id"]}
-    names = await here.names({row["partner_id"] for part in parts for row in part.items} | concerned | whose_missed)
+    names = await here.names({row["partner_id"] for part in parts for row in part.items} | concerned)
     customers = await here.customers({row.get("registration_id") for row in (*lines.items, *waiting.items)})
+    sales_missed = await here.deals_of_sales({row["opportunity_id"] for row in missed.items})
     shown: dict[str, Any] = {
         "lines": lines,
         "statements": statements,
@@ -71,9 +68,10 @@ async def earnings_page(here: Visit, refusal: Refusal | None = None, status: int
         "disputes": disputes,
         "waiting": waiting,
         "missed": missed,
+        "sales_missed": sales_missed,
         "names": names,
         "customers": customers,
-        "opens": await here.opens({sale["registration_id"] for sale in waiting.items}),
+        "opens": await here.opens({one["registration_id"] for one in (*waiting.items, *sales_missed.values())}),
         "filters": named,
     }
     return await here.page("earnings.html", status, **shown, totals=totals, refusal=refusal)
