@@ -7,6 +7,7 @@ import pytest
 from tests.scenarios.browser import browser
 from tests.scenarios.main_job import DEALS, deal
 from tests.scenarios.system import System, done
+from tests.scenarios.test_money_pages import up_to_date
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 TOKEN = re.compile(r'name="token" value="([^"]+)"')
@@ -28,9 +29,10 @@ async def test_the_vendor_says_on_the_customers_page_who_sold_there_before_and_r
         assert sealed is not None
         form = {"token": sealed[1], "key": "incumbent-1"}
         over = await cara.post(f"{page}/incumbent", data={**form, **said, "until_on": "2020-01-31"})
-        saved = await cara.post(f"{page}/incumbent", data={**form, **said, "key": "incumbent-2"}, follow_redirects=True)
+        named = {**form, **said, "key": "incumbent-2"}
+        saved = await up_to_date(cara, await cara.post(f"{page}/incumbent", data=named, follow_redirects=True))
         nobody = {**form, "key": "incumbent-3", "product_family": "security", "partner_id": "nobody", "reason": "Free."}
-        shown = await cara.post(f"{page}/incumbent", data=nobody, follow_redirects=True)
+        shown = await up_to_date(cara, await cara.post(f"{page}/incumbent", data=nobody, follow_redirects=True))
     await it.settle()
 
     assert "Nothing was won here, and nobody has said who did before." in before

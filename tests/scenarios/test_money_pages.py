@@ -213,7 +213,8 @@ async def asked_for_money(partner: httpx.AsyncClient, nora: Api) -> None:
     form = wrong.text[wrong.text.index('action="/funds/requests"') :].partition("</form>")[0]
     hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
     assert hidden["drafted"]
-    made = await partner.post("/funds/requests", data={**hidden, **asked, "activity_type": "event"})
+    wish = {**hidden, **asked, "activity_type": "event"}
+    made = await up_to_date(partner, await partner.post("/funds/requests", data=wish))
     assert "Your request was sent." in made.text
     requests = done(await nora.get("/v1/incentives/fund-requests"))["items"]
     assert [(one["state"], one["details"]["activity_type"]) for one in requests] == [("submitted", "event")]
