@@ -42,6 +42,7 @@ from services.incentives.domain.explaining import EXPLAIN, WEIGH, disclose
 from services.incentives.domain.payee_events import PaperForgotten
 from services.incentives.domain.payment_rules import PAYMENT_RULES
 from services.incentives.projections.abuse_looks import ABUSE_LOOKS
+from services.incentives.projections.askings import ASKINGS
 from services.incentives.projections.attentions import attentions
 from services.incentives.projections.batches import BATCHES
 from services.incentives.projections.budgets import BUDGETS
@@ -222,6 +223,7 @@ BLUEPRINT = Blueprint(
         ABUSE_LOOKS,
         CONTRADICTIONS,
         attentions(publish),
+        ASKINGS,
         FORFEITURES,
         RUN_OFFS,
         TRANSFERS,

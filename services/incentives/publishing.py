@@ -704,7 +704,7 @@ def _attention_settled(it: attention.AttentionSettled) -> PublicEvent:
     )
 
 
-def _attention_asked_again(it: attention.AttentionAskedAgain) -> PublicEvent:
+def _attention_asked(it: attention.AttentionAsked | attention.AttentionAskedAgain) -> PublicEvent:
     one = it.wish.attention
     return AttentionRaised(
         attention_id=one.attention_id,
@@ -804,7 +804,8 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     case.CaseOpened: _case_opened,
     case.CaseClosed: _case_closed,
     attention.AttentionSettled: _attention_settled,
-    attention.AttentionAskedAgain: _attention_asked_again,
+    attention.AttentionAsked: _attention_asked,
+    attention.AttentionAskedAgain: _attention_asked,
     recognition.RecognitionAwarded: _recognised,
     recognition.RecognitionRevoked: _unrecognised,
     tier.TierChanged: _tier_changed,

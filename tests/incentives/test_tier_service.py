@@ -81,10 +81,10 @@ async def test_a_tier_shows_what_its_figures_come_to_now_and_not_when_it_was_las
         assert (await it.get(P1, PATH))["values"] == {"certified": "2", "revenue": "0"}
 
 
-async def below_silver(it):
-    """A partner of silver whose figure was corrected to less, where that has no grace."""
+async def below_silver(it, grace_days=0):
+    """A partner of silver whose figure was corrected to less."""
     await it.hear(activated("p1"))
-    draft = {"rulebook_id": "partner-tiers", "kind": "tier", "body": rules(grace_days=0), "examples": []}
+    draft = {"rulebook_id": "partner-tiers", "kind": "tier", "body": rules(grace_days=grace_days), "examples": []}
     assert (await it.post(ADMIN, "/rulebooks", draft)).status_code == 201
     assert (await it.post(OTHER_ADMIN, "/rulebooks/partner-tiers/publish", {"version": 1})).status_code == 200
     for value in ("50000.00", "1000.50"):

@@ -429,6 +429,7 @@ HANDLES = (
     ),
     Handles(contradiction.OpenContradictionCase, contradiction.open_contradiction_case, contradiction_stream),
     Handles(attention.SettleAttentions, attention.settle_attentions, attention_stream),
+    Handles(attention.AskForAttention, attention.ask, attention_stream),
     Handles(attention.AskForAttentionAgain, attention.ask_again, attention_stream),
     *(
         Handles(case.CloseCase, decision, case_streams, answer=case_answer, evaluator=evaluator)

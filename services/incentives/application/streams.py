@@ -7,7 +7,7 @@ from services.incentives.application.sales import FactCommand
 from services.incentives.domain import accrual, case, claim, forfeiture, fund_share, merging, tax
 from services.incentives.domain.account import Accounts
 from services.incentives.domain.approval import Approvals
-from services.incentives.domain.attention import AskForAttentionAgain, Attentions, SettleAttentions
+from services.incentives.domain.attention import AskForAttention, AskForAttentionAgain, Attentions, SettleAttentions
 from services.incentives.domain.batch import Batches
 from services.incentives.domain.books import AllBooks, month_before, month_name
 from services.incentives.domain.budget import Budgets
@@ -259,7 +259,7 @@ def contradiction_stream(wish: OpenContradictionCase) -> tuple[Any, ...]:
     return (case.Cases.at(wish.case_id),)
 
 
-def attention_stream(wish: SettleAttentions | AskForAttentionAgain) -> tuple[Any, ...]:
+def attention_stream(wish: SettleAttentions | AskForAttention | AskForAttentionAgain) -> tuple[Any, ...]:
     return (Attentions.at(wish.subject),)
 
 

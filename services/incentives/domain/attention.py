@@ -34,7 +34,7 @@ class Wish:
 
 @event("incentives.AttentionSettled.v1")
 class AttentionSettled:
-    """`subject` is what it was about: a payment, request, claim, tier, window or disputed line, or a contradiction's case."""
+    """`subject` is what it was about: a payment, payee, request, claim, tier, window, disputed line or contradiction."""
 
     subject: str
     attention: Attention
@@ -44,6 +44,15 @@ class AttentionSettled:
 @event("incentives.AttentionAskedAgain.v1")
 class AttentionAskedAgain:
     """What was told to be settled had been asked for anew before it was told: the wish stands."""
+
+    subject: str
+    wish: Wish
+    asked_at: datetime
+
+
+@event("incentives.AttentionAsked.v1")
+class AttentionAsked:
+    """Something that the others are told in its own words asks for somebody's eye besides."""
 
     subject: str
     wish: Wish
@@ -70,7 +79,17 @@ class AskForAttentionAgain:
     now: datetime
 
 
-AttentionEvent = AttentionSettled | AttentionAskedAgain
+@command("incentives.AskForAttention.v1")
+class AskForAttention:
+    """What the fact `by_event_id` asks of them."""
+
+    subject: str
+    wishes: tuple[Wish, ...]
+    by_event_id: str
+    now: datetime
+
+
+AttentionEvent = AttentionSettled | AttentionAskedAgain | AttentionAsked
 
 
 @dataclass(frozen=True)
@@ -84,6 +103,10 @@ def settle_attentions(wish: SettleAttentions, _: Settled) -> list[AttentionSettl
 
 def ask_again(wish: AskForAttentionAgain, _: Settled) -> list[AttentionAskedAgain]:
     return [AttentionAskedAgain(subject=wish.subject, wish=one, asked_at=wish.now) for one in wish.wishes]
+
+
+def ask(wish: AskForAttention, _: Settled) -> list[AttentionAsked]:
+    return [AttentionAsked(subject=wish.subject, wish=one, asked_at=wish.now) for one in wish.wishes]
 
 
 def evolve(settled: Settled, _: AttentionEvent) -> Settled:

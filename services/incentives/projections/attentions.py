@@ -18,6 +18,7 @@ from services.incentives.domain import line_dispute, payment_events
 from services.incentives.domain.attention import (
     AskForAttentionAgain,
     Attention,
+    AttentionAsked,
     AttentionAskedAgain,
     AttentionSettled,
     SettleAttentions,
@@ -35,6 +36,7 @@ from services.incentives.domain.fund_request_events import (
     FundRequestSubmitted,
 )
 from services.incentives.domain.meter import RebateSettled, WindowClosed, WindowResumed, WindowWaits
+from services.incentives.domain.payee_events import BankDetailsVerified, PayeeForgotten
 from services.incentives.domain.sale import fact_name
 from services.incentives.domain.sale_events import (
     BasisRecorded,
@@ -59,6 +61,7 @@ UNREPORTED = "payment-unreported"
 UNKNOWN = ("payment-unknown", UNREPORTED)
 EVIDENCE = ("line-dispute-evidence",)
 WINDOW = ("window-no-rate",)
+TIER_REVIEW, BANK = ("tier-review",), ("bank-to-verify",)
 FACT = ("fact-no-amount", "fact-no-rate")
 """What waits is told once of each fact and plan: it is settled by its own id, whatever else of its sale waits."""
 SETTLES: Mapping[type[Any], tuple[str, ...]] = {
@@ -76,7 +79,10 @@ SETTLES: Mapping[type[Any], tuple[str, ...]] = {
     FundRequestEnded: FUND,
     ClaimDecided: CLAIM,
     ClaimSubmitted: ("claim-returned",),
-    TierReviewClosed: ("tier-review-undecided",),
+    TierReviewEscalated: TIER_REVIEW,
+    TierReviewClosed: (*TIER_REVIEW, "tier-review-undecided"),
+    BankDetailsVerified: BANK,
+    PayeeForgotten: BANK,
     TierChanged: ("tier-appealed",),
     TierAppealAnswered: ("tier-appealed",),
     line_dispute.DisputeEvidenceShown: EVIDENCE,
@@ -195,6 +201,8 @@ def _subject(seen: Seen) -> str:
         return it.opportunity_id
     if isinstance(it, TierAppealed | TierAppealAnswered | TierReviewEscalated | TierReviewClosed | TierChanged):
         return tier_id(it.programme, it.partner_id)
+    if isinstance(it, BankDetailsVerified | PayeeForgotten):
+        return it.payee_id
     names = ("subject", "meter_id", "claim_id", "fund_request_id", "payment_id", "case_id")
     return str(next(getattr(it, name) for name in names if hasattr(it, name)))
 
@@ -217,10 +225,10 @@ READ = (
     FundRequestReturned,
     ClaimReturned,
     FundRequestEscalated,
-    TierReviewEscalated,
     TierAppealed,
     line_dispute.DisputeEvidenceRequested,
     AttentionSettled,
+    AttentionAsked,
     AttentionAskedAgain,
 )
 
@@ -229,7 +237,7 @@ def attentions(publish: Publish) -> Deadline:
     """What was asked for is what `publish` tells the others of a fact."""
     return Deadline(
         name="attentions",
-        version=3,
+        version=4,
         keys=dict.fromkeys(READ, _subject),
         evolve=partial(_evolve, publish),
         issue=issue,
