@@ -175,7 +175,7 @@ ACCESS = Access(
         READ_BATCHES: (*_SELLERS, *_DESK),
         READ_NOTES: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_ATTEMPTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
-        READ_DISPUTES: (*_VENDOR, *_SELLERS, partner("finance")),
+        READ_DISPUTES: (*_VENDOR, *_ARBITERS, *_SELLERS, partner("finance")),
         READ_EXCLUSIONS: _KEEPERS,
         READ_CONFLICTS: (vendor("deal_desk"), vendor("channel_manager")),
         READ_ACCOUNTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), service()),

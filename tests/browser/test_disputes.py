@@ -97,6 +97,31 @@ def test_a_document_is_named_by_its_file_which_stays_where_it_is(browse: Browse,
     expect(partner.locator("#dispute")).to_contain_text(ABC)
 
 
+def test_the_list_leads_to_a_dispute_of_ones_own_and_its_steps_are_taken_there_without_script(
+    browse: Browse, system: Running
+) -> None:
+    wanted = Customer("Lindmoos Textil AG", "CH", "lindmoos-textil.ch", "18000.00")
+    approve(system, register(system, NORTH, wanted))
+    waits = register(system, SOUTH, wanted)
+    filed = {"registration_id": waits, "kind": "territory", "statement": "It lies in our valley."}
+    system.who(SOUTH).post("/v1/registration/disputes", filed)
+
+    holder = browse("northwind", "/disputes?kind=territory", java_script_enabled=False)
+    row = holder.get_by_role("row", name="Lindmoos Textil AG Another partner contests what you hold Territory")
+    reload_until(holder, row)
+    expect(holder.locator("main")).not_to_contain_text("Southbridge")
+
+    partner = browse("southbridge", java_script_enabled=False)
+    partner.get_by_role("link", name="Disputes").click()
+    partner.get_by_label("Ground").select_option("territory")
+    partner.get_by_role("button", name="Show").click()
+    reload_until(partner, partner.get_by_role("link", name="Lindmoos Textil AG")).click()
+    expect(partner.locator("main")).to_contain_text("It lies in our valley.")
+    partner.get_by_role("button", name="Take the dispute back").click()
+    expect(partner.get_by_role("status").first).to_contain_text("The dispute was taken back.")
+    expect(partner.locator("main .chip")).to_have_text("Withdrawn")
+
+
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 """The SHA-256 of abc, as FIPS 180 gives it."""
 

@@ -217,6 +217,21 @@ async def test_a_dispute_goes_from_filing_to_one_final_commit_by_the_clock(regis
     assert (await registration.get(DESK, f"/deals/{first['registration_id']}")).json()["board"]["status"] == "revoked"
 
 
+async def test_who_has_the_duty_arbiter_alone_reads_the_disputes_that_it_may_decide(registration: Running) -> None:
+    arbiter = replace(DESK, subject="arbiter-1", roles=("marketing",), duties=("arbiter",))
+    first = await registration.register("p1")
+    await registration.post(DESK, f"/deals/{first['registration_id']}/approve")
+    second = await registration.register("p2")
+    body = {"registration_id": second["registration_id"], "kind": "earlier_work", "statement": "We met in 2024."}
+    await registration.post(seller("p2"), "/disputes", body)
+
+    path = f"/disputes/{second['registration_id']}"
+    listed, one = await registration.get(arbiter, "/disputes"), await registration.get(arbiter, path)
+    others = await registration.get(replace(arbiter, duties=()), "/disputes")
+    assert (listed.status_code, one.status_code, others.status_code) == (200, 200, 403)
+    assert [it["statement"] for it in (*listed.json()["items"], one.json())] == ["We met in 2024."] * 2
+
+
 async def test_disputes_are_found_by_stage_kind_and_day_and_who_filed_one_only_by_the_vendor(
     registration: Running,
 ) -> None:

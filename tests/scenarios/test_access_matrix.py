@@ -659,6 +659,8 @@ GATEWAY = {
     "GET /sales-facts/{batch_id}": page(FINANCE, batch_id="facts_import"),
     "GET /deals/{registration_id}": page(DEALS, registration_id="deal"),
     "GET /invitations": page(DEALS),
+    "GET /disputes": page(DEALS),
+    "GET /disputes/{dispute_id}": page(DEALS, dispute_id="disputed"),
     "GET /deals/{registration_id}/replace": page(SELLERS | {"desk"}, registration_id="deal"),
     "GET /leads": page(LEADS),
     "GET /fairness": page(),
@@ -730,6 +732,7 @@ GATEWAY = {
             "POST /deals/{registration_id}/invitations/invite",
             "POST /deals/{registration_id}/invitations/{step}",
             "POST /invitations/{invitation_id}/dispute/{step}",
+            "POST /disputes/{dispute_id}/{step}",
             "POST /invitations/{invitation_id}/record-order",
             "POST /invitations/{invitation_id}/{verb}",
             "POST /deals/{registration_id}/{verb}",
@@ -904,7 +907,7 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "form": "form-1",
         "backtest": "backtest-1",
         "exclusion": "exclusion-1",
-        "disputed": "no-dispute",
+        "disputed": await _disputed(people),
         "invitation": "no-invitation",
         "case": "no-case",
         "service": "registration",
@@ -931,6 +934,18 @@ async def _mail(desk: Api, partner_id: str) -> str:
     said = {"mail": "Subject: A deal\n\nCustomer: Fabrikam\n", "partner_id": partner_id}
     answer = done(await desk.post("/v1/registration/intake/mail", said, key="matrix-mail"), 202)
     return str(answer["mail_id"])
+
+
+async def _disputed(people: dict[str, Api]) -> str:
+    """The owner waits behind a rival's deal, and disputes that."""
+    wish, path = deal("Quarrel", "quarrel.com", close_on="2031-08-20"), "/v1/registration/deals"
+    held = done(await people["rival"].post(path, wish, key="matrix-held"), 201)["registration_id"]
+    done(await people["desk"].post(f"{path}/{held}/approve", key="matrix-held-approved"))
+    waits = done(await people["owner"].post(path, wish, key="matrix-waits"), 201)["registration_id"]
+    filed = {"registration_id": waits, "kind": "incumbent", "statement": STATED}
+    made = done(await people["owner"].post("/v1/registration/disputes", filed, key="matrix-disputed"), 201)
+    dispute_id: str = made["dispute_id"]
+    return dispute_id
 
 
 async def _funds(people: dict[str, Api], partner_id: str) -> dict[str, str]:
@@ -1078,7 +1093,7 @@ EMPTY = frozenset(
             "exclusion",
             "machine",
         ),
-        *("disputed", "case"),
+        "case",
     }
 )
 """Nothing of that kind is there: nobody can tell it from what never was."""
