@@ -53,7 +53,7 @@ class Application:
     `standing` names the read models that met a bug and stand;
     `catch_up_seconds` is how long a command waits for what it reads of a read model;
     `told` answers the position of the last event that a neighbour told a tenant, up to one of its positions;
-    `master_key` is what unlocks the keys, where a KMS keeps it.
+    `master_key` is what unlocks the keys, where a KMS keeps it; `passing` seals what nobody records.
     """
 
     name: str
@@ -83,6 +83,7 @@ class Application:
     bulk: Any = None
     files: Mapping[str, int] = field(default_factory=dict)
     master_key: MasterKey | None = None
+    passing: bool = False
 
     async def has_read(self, model: str, source: str, position: int, tenant: str, seconds: float) -> bool:
         """Waits until the model holds what a source had recorded up to a position; False when the time is over.
@@ -169,7 +170,12 @@ class Application:
 
     def seal(self, tenant: str, subject: str, text: str) -> Sealed:
         """Personal text in the form that is stored."""
-        return self.keys.seal(tenant, subject, text)
+        seal = self.keys.seal_in_passing if self.passing else self.keys.seal
+        return seal(tenant, subject, text)
+
+    def in_passing(self) -> "Application":
+        """The same for a question of which no sealed text is recorded: it leaves no key behind."""
+        return replace(self, passing=True)
 
     def opened(self, tenant: str, value: Any) -> Any:
         """The JSON value with sealed texts opened; None where the subject's key is destroyed."""

@@ -94,6 +94,7 @@ class Keys:
         self._cache_limit = cache_limit
         self._lock = RLock()
         self._known: Recent[Slot, bytes] = Recent(cache_limit)
+        self._passing: Recent[Slot, bytes] = Recent(cache_limit)
 
     @classmethod
     def in_directory(cls, directory: Path, master_key: Path | None = None) -> "Keys":
@@ -132,7 +133,7 @@ class Keys:
     def lock(self) -> None:
         """Lets go of the master key and of every key in memory."""
         with self._lock:
-            self._wrapper, self._known = None, Recent(self._cache_limit)
+            self._wrapper, self._known, self._passing = None, Recent(self._cache_limit), Recent(self._cache_limit)
 
     @property
     def master(self) -> str | None:
@@ -176,20 +177,25 @@ class Keys:
 
     def seal(self, tenant: str, subject: str, text: str) -> Sealed:
         """The text in a box that only this subject's key opens; the key is made when there is none."""
-        cipher = AESGCM(self._make((tenant, SEAL, subject)))
-        box = _lock(cipher, text.encode(), _context(tenant, subject))
-        return Sealed(subject=subject, box=urlsafe_b64encode(box).decode())
+        return _sealed(self._make((tenant, SEAL, subject)), tenant, subject, text)
+
+    def seal_in_passing(self, tenant: str, subject: str, text: str) -> Sealed:
+        """As `seal`, for what nobody records: the key of a subject that has none is known to this process, for a while."""
+        slot = (tenant, SEAL, subject)
+        with self._lock:
+            self._unlocked()
+            key = self._find(slot) or self._passing.get(slot)
+            if key is None:
+                self._passing.put(slot, key := os.urandom(KEY_BYTES))
+        return _sealed(key, tenant, subject, text)
 
     def open(self, tenant: str, sealed: Sealed) -> str | None:
         """The text, or None when its subject was forgotten, or when no key of this subject made that box."""
-        key = self._find((tenant, SEAL, sealed.subject))
-        if key is None:
-            return None
-        try:
-            box = urlsafe_b64decode(sealed.box)
-            return _unlock(AESGCM(key), box, _context(tenant, sealed.subject)).decode()
-        except (InvalidTag, ValueError):
-            return None
+        slot = (tenant, SEAL, sealed.subject)
+        with self._lock:
+            keys = (self._find(slot), self._passing.get(slot))
+        found = (_opened(key, tenant, sealed) for key in keys if key is not None)
+        return next((text for text in found if text is not None), None)
 
     def forget(self, tenant: str, subject: str, cause: str | None = None) -> None:
         """Destroys the subject's key: what it sealed can never be read again. Forgetting twice is the same.
@@ -200,6 +206,7 @@ class Keys:
         with self._lock:
             self.store.destroy(tenant, subject, cause)
             self._known = Recent(self._cache_limit)
+            self._passing.drop((tenant, SEAL, subject))
 
     def followed(self) -> int:
         """The position up to which the log's word on who is forgotten has been carried out; 0 at first."""
@@ -251,6 +258,18 @@ class Keys:
         if self._wrapper is None:
             raise KeysLocked("The keys of personal text are locked.", retry_after_seconds=RETRY_AFTER_SECONDS)
         return self._wrapper
+
+
+def _sealed(key: bytes, tenant: str, subject: str, text: str) -> Sealed:
+    box = _lock(AESGCM(key), text.encode(), _context(tenant, subject))
+    return Sealed(subject=subject, box=urlsafe_b64encode(box).decode())
+
+
+def _opened(key: bytes, tenant: str, sealed: Sealed) -> str | None:
+    try:
+        return _unlock(AESGCM(key), urlsafe_b64decode(sealed.box), _context(tenant, sealed.subject)).decode()
+    except (InvalidTag, ValueError):
+        return None
 
 
 def _context(*parts: str) -> bytes:

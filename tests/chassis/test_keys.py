@@ -15,7 +15,7 @@ from chassis.event import Sealed
 from chassis.key_store.port import KeyStore
 from chassis.key_store.postgres import PostgresKeyStore
 from chassis.key_store.sqlite import SqliteKeyStore
-from chassis.keys import FileKeyWrapper, Keys
+from chassis.keys import FileKeyWrapper, Keys, KeysLocked
 from chassis.master_key import MasterKey
 from chassis.transit import Transit
 from tests.chassis.transit_engine import TOKEN, TransitEngine
@@ -217,3 +217,23 @@ def test_a_master_key_that_a_secret_store_brings_wraps_the_keys_of_every_service
 def test_a_master_key_that_is_named_and_not_there_is_never_made(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Keys.in_directory(tmp_path, tmp_path / "master.key")
+
+
+def test_what_is_sealed_in_passing_is_opened_here_and_leaves_no_key_in_the_store(
+    open_keys: Open, tmp_path: Path
+) -> None:
+    keys, elsewhere = open_keys(tmp_path), open_keys(tmp_path)
+    first, again = (keys.seal_in_passing("acme", "anna", text) for text in ("Anna", "Anna Beta"))
+    assert [keys.open("acme", one) for one in (first, again)] == ["Anna", "Anna Beta"]
+    assert elsewhere.open("acme", first) is None
+    assert keys.empty
+
+    kept = keys.seal("acme", "anna", "Anna")
+    assert [keys.open("acme", one) for one in (first, kept)] == ["Anna", "Anna"], "also where its key is made meanwhile"
+    assert elsewhere.open("acme", keys.seal_in_passing("acme", "anna", "Anna")) == "Anna", "a key that is kept is used"
+
+    keys.forget("acme", "anna")
+    assert [keys.open("acme", one) for one in (first, kept)] == [None, None]
+    keys.lock()
+    with pytest.raises(KeysLocked):
+        keys.seal_in_passing("acme", "otto", "Otto")

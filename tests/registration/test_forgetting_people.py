@@ -12,7 +12,7 @@ from chassis.forgetting import Forgetting
 from chassis.key_store.sqlite import SqliteKeyStore
 from chassis.keys import FileKeyWrapper, Keys
 from chassis.verify import verify_decisions
-from tests.registration.service import ADMIN, DESK, Running, activated, seller, started
+from tests.registration.service import ADMIN, DESK, Running, activated, deal, seller, started
 from tests.registration.test_leads import route_by
 
 P1, P2 = seller("p1"), seller("p2")
@@ -225,6 +225,37 @@ async def test_customers_of_like_names_with_one_telephone_number_are_probably_on
     )
     handles = registration.service.application.executor.every_handles
     assert (await verify_decisions(registration.service.store, handles)).differences == ()
+
+
+def subjects(registration: Running) -> set[str]:
+    """Whom a key is kept of."""
+    rows = registration.service.application.keys.store._database.execute(  # type: ignore[attr-defined]
+        "SELECT subject FROM data_key WHERE purpose = 'seal'"
+    )
+    return {subject for (subject,) in rows}
+
+
+async def test_a_question_a_dry_run_and_what_does_not_fit_leave_no_key_behind(registration: Running) -> None:
+    await registration.register("p1", customer=glass(0), contacts=[{**ERIKA, "phone": PHONE}])
+    kept, person = subjects(registration), {"name": "Otto", "email": "otto@glass.example", "phone": PHONE}
+    told = {"contacts": [person], "description": "They want it by the end of the year."}
+    wish = deal(customer=glass(1), **told)
+    wrong = deal(customer={**glass(1), "identifiers": [{"scheme": "vat", "country": "DE", "value": "DE1"}]}, **told)
+    natural = deal(customer={**glass(1), "natural_person": True}, **told)
+
+    for path, body, status in (
+        ("/deals/preview", wish, 200),
+        ("/deals/preview", natural, 200),
+        ("/checks", wish, 200),
+        ("/deals", wrong, 422),
+    ):
+        answer = await registration.send(P2, path, body)
+        assert answer.status_code == status, answer.text
+    table = "customer,country,website,products,amount,currency,contact_name,contact_email,contact_consent,description\n"
+    row = f"Sesam Glas,DE,sesam-glas.de,cloud,1000.00,EUR,Otto,otto@glass.example,yes,{told['description']}\n"
+    batch = (await registration.upload(P2, (table + row).encode())).json()["batch_id"]
+    assert (await registration.until_batch(P2, batch, "dry_run"))["counts"] == {"good": 1}
+    assert {one for one in subjects(registration) - kept if not one.startswith("import-")} == set()
 
 
 async def test_no_telephone_number_stands_in_the_log_nor_a_hash_of_one_that_can_be_read(registration: Running) -> None:

@@ -47,15 +47,19 @@ def partner_of(caller: Caller, body: RegisterBody | MailBody) -> PartnerId:
 def submission(
     body: RegisterBody, caller: Caller, app: App, draft: str | None = None, lead_id: str | None = None
 ) -> Submission:
-    """What the body submits, the customer read by the libraries. Raises Invalid for a wrong identifier or website."""
+    """What the body submits, the customer read by the libraries. Raises Invalid for a wrong identifier or website.
+
+    Texts are sealed last: what is refused here is recorded nowhere, and leaves no key behind.
+    """
     registration_id, now = RegistrationId(draft or caller.new_id("deal")), app.clock.now()
+    partner_id, customer = partner_of(caller, body), customer_of(body.customer, app, caller.tenant, registration_id)
     given = {"close_on": default_close(now), **details_of(app, caller.tenant, registration_id, body)}
     phones = phones_of(app, caller.tenant, registration_id, body.contacts or ())
     return Submission(
         registration_id=registration_id,
         programme=body.programme,
-        partner_id=partner_of(caller, body),
-        customer=reached_at(customer_of(body.customer, app, caller.tenant, registration_id), phones),
+        partner_id=partner_id,
+        customer=reached_at(customer, phones),
         products=tuple(product.line() for product in body.products),
         role=body.role,
         deal_type=body.deal_type,
@@ -154,7 +158,7 @@ async def preview_deal(body: RegisterBody, caller: Reader, app: App) -> Response
     A partner's question counts as one of its checks of the day, however often it is asked that day.
     """
     app.access.check(caller.principal, RegisterDeal)
-    wish = submission(body, caller, app)
+    wish = submission(body, caller, app.in_passing())
     seen = await _previewed(wish, caller, app)
     if caller.principal.kind != "partner":
         return shown({**_shown(seen), "rivals": plain(rivals_of(seen.screening))})
@@ -212,7 +216,7 @@ async def check(body: RegisterBody, caller: Writer, app: App) -> Response:
     A partner has 30 a UTC day. So has each person of the vendor, who asks for a partner, and learns who wants the same.
     """
     app.access.check(caller.principal, CheckCustomer)
-    wish = submission(body, caller, app)
+    wish = submission(body, caller, app.in_passing())
     seen = await _previewed(wish, caller, app)
     made = _checked if caller.principal.kind == "partner" else _checked_for_vendor
     return await perform(caller, app, CheckCustomer, made(caller.new_id("check"), seen, wish))

@@ -181,7 +181,7 @@ UNTOLD = Made(remarks=(Remark(code=TooManyChecks.slug, text="Where it would stan
 
 async def rehearse(app: Application, caller: Caller, values: dict[str, Any]) -> Made:
     """Where the deal would stand if it were registered now."""
-    wish = _submission(app, caller, values)
+    wish = _submission(app.in_passing(), caller, values)
     verdict = await app.executor.rehearse(caller.tenant, _registering(app, caller, wish))
     if verdict.refusal:
         raise _by_column(verdict.refusal, values) if isinstance(verdict.refusal, Incomplete) else verdict.refusal
@@ -247,7 +247,7 @@ def _reasons(answer: dict[str, Any]) -> tuple[Remark, ...]:
 async def customer_of(app: Application, caller: Caller, values: dict[str, Any]) -> frozenset[str]:
     """The keys of the row's customer, and the partner's slots where the rules count them."""
     try:
-        wish = _submission(app, caller, values)
+        wish = _submission(app.in_passing(), caller, values)
     except Problem:
         return frozenset()  # it is refused anyway, and changes nothing
     keys = frozenset(key.identity for key in own_keys(wish.customer))
