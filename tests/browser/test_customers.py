@@ -125,7 +125,7 @@ def test_the_desk_writes_a_customer_down_and_a_registration_of_it_is_found_there
     expect(page.get_by_role("heading", level=1)).to_have_text("Kestrel Looms Ltd")
     register(system, NORTH, Customer("Kestrel Looms", "GB", "kestrel-looms.co.uk", "9000.00"))
     go(page, "/customers?domain=kestrel-looms.co.uk")
-    reload_until(page, page.get_by_role("row", name="Kestrel Looms Ltd GB kestrel-looms.co.uk 1"))
+    reload_until(page, page.get_by_role("row", name="Kestrel Looms Ltd United Kingdom kestrel-looms.co.uk 1"))
 
 
 def test_the_desk_that_asks_for_a_partner_sees_who_holds_the_customer(browse: Browse, system: Running) -> None:

@@ -93,6 +93,28 @@ def test_every_page_fits_a_phone_and_is_sound(browse: Browse, name: str) -> None
     assert walked(browse(name, **PHONE)) == {}
 
 
+CUT_OFF = """() => {
+  document.querySelectorAll("main details").forEach((one) => { one.open = true; });
+  return [...document.querySelectorAll("main select")].filter((one) => {
+    const whole = one.cloneNode(true);
+    whole.style.cssText = "position: absolute; width: auto; min-width: 0; max-width: none";
+    one.parentNode.append(whole);
+    const missing = whole.offsetWidth - one.offsetWidth;
+    whole.remove();
+    return missing > 1;
+  }).map((one) => one.name);
+}"""
+"""The lists whose longest choice is wider than they are; the names of some countries are wider than a phone."""
+
+
+def test_no_choice_of_a_list_is_cut_off_on_a_phone(browse: Browse) -> None:
+    page, found = browse("dora", **PHONE), {}
+    for path in ("/customers", "/exclusions", "/mails", "/invitations", "/disputes"):
+        go(page, path)
+        found[path] = [name for name in page.evaluate(CUT_OFF) if name != "country"]
+    assert [path for path, names in found.items() if names] == []
+
+
 def test_the_sign_in_page_lists_who_can_sign_in(browser: Browser, system: Running, state: object) -> None:
     page = browser.new_context(base_url=system.url, **PHONE).new_page()  # type: ignore[arg-type]
     go(page, "/")
