@@ -29,6 +29,7 @@ from services.registration.domain.availability import (
 )
 from services.registration.domain.deal import Deal, Deals, Incomplete, Status
 from services.registration.domain.deal_commands import RegisterDeal, WithdrawDeal
+from services.registration.domain.disclosure import tells_of_others
 from services.registration.domain.screening import DEAL_RULES
 
 IMPORT_UNDONE = "import-undone"
@@ -167,14 +168,6 @@ def _by_column(error: Incomplete, values: dict[str, Any]) -> Incomplete:
 
 # What is done with a row
 
-OWN_REASONS = frozenset(
-    (
-        *("partner-not-active", "agreement-missing", "not-authorised", "role-not-allowed", "below-minimum", "tender"),
-        *("capacity-full", "identity-unconfirmed", "outside-territory", "certification-missing", "win-rate-low"),
-        *("product-not-listed", "review-required", "changed-after-loss"),
-    )
-)
-"""Reasons that say nothing of other partners, of the vendor and of who its customers are."""
 ASKED_AS = {Status.WAITING.value: TAKEN, Status.REJECTED.value: NOT_ELIGIBLE}
 UNTOLD = Made(remarks=(Remark(code=TooManyChecks.slug, text="Where it would stand is told when it is registered."),))
 
@@ -210,7 +203,7 @@ def _tells_of_others(would_be: Made) -> bool:
     """Whether it says anything of others; also where the rules keep the reasons to themselves."""
     codes = {one.code for one in would_be.remarks}
     in_silence = not codes and would_be.outcome != Status.APPROVED.value
-    return in_silence or would_be.outcome == Status.WAITING.value or not codes <= OWN_REASONS
+    return in_silence or would_be.outcome == Status.WAITING.value or tells_of_others(codes)
 
 
 def _question(app: Application, caller: Caller, wish: Submission, would_be: Made) -> CheckCustomer:

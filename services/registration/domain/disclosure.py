@@ -17,6 +17,14 @@ OWN_INPUTS = frozenset(
     )
 )
 """Checks on the partner's own submission; the others look at rivals and at other customers."""
+OWN_REASONS = frozenset(
+    (
+        *("partner-not-active", "agreement-missing", "not-authorised", "role-not-allowed", "below-minimum", "tender"),
+        *("capacity-full", "identity-unconfirmed", "outside-territory", "certification-missing", "win-rate-low"),
+        *("product-not-listed", "review-required", "changed-after-loss"),
+    )
+)
+"""What these checks say where they fail, and what is said of every deal: nothing of others, nor of whose customers they are."""
 WITHHELD = "withheld"
 GIVING_REASONS = ("checks", "would_change")
 """What says as much as the reasons do: it goes with them."""
@@ -27,6 +35,11 @@ def told(shown: Mapping[str, object], withheld: Iterable[str] | LeftOut) -> dict
     kept = set(withheld or ())
     gone = {*kept, *(GIVING_REASONS if "reasons" in kept else ())}
     return {name: _nothing_of(value) if name in gone else value for name, value in shown.items()}
+
+
+def tells_of_others(codes: Iterable[str]) -> bool:
+    """Whether one of these reasons says anything of other partners, of the vendor or of who its customers are."""
+    return not OWN_REASONS.issuperset(codes)
 
 
 def _nothing_of(value: Any) -> Any:
