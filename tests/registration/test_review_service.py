@@ -305,6 +305,27 @@ async def test_who_holds_may_appeal_at_once_however_late_the_list_of_disputes_is
     assert (appealed.status_code, appealed.json()["stage"]) == (200, "appealed")
 
 
+async def test_who_won_a_dispute_reads_by_the_same_deal_the_one_that_contests_it_now(registration: Running) -> None:
+    arbiter = replace(DESK, subject="arbiter-1", roles=("channel_manager",), duties=("arbiter",))
+    first = (await registration.register("p1"))["registration_id"]
+    await registration.post(DESK, f"/deals/{first}/approve")
+    second = (await registration.register("p2"))["registration_id"]
+    body = {"registration_id": second, "kind": "earlier_work", "statement": "We met in 2024."}
+    await registration.post(seller("p2"), "/disputes", body)
+    await registration.post(arbiter, f"/disputes/{second}/decide", {"outcome": "overturned", "reason": "Earlier."})
+    registration.clock.set(datetime(2026, 3, 30, 10, 0, tzinfo=UTC))
+    await registration.until(second, "approved")
+    won = (await registration.get(seller("p2"), f"/disputes/{second}")).json()
+    counter = {"registration_id": first, "kind": "customer_choice", "statement": "They chose us."}
+    filed = await registration.post(seller("p1"), "/disputes", counter)
+    assert filed.status_code == 201, filed.text
+
+    told = (await registration.get(seller("p2"), f"/disputes/{second}")).json()
+    assert (won["side"], won["stage"], won["kind"]) == ("filer", "final", "earlier_work")
+    assert (told["side"], told["kind"], told.get("statement")) == ("holder", "customer_choice", None)
+    assert (await registration.get(DESK, f"/disputes/{second}")).json()["stage"] == "final"
+
+
 async def test_each_side_of_a_split_knows_its_part_before_it_may_still_appeal(registration: Running) -> None:
     arbiter = replace(DESK, subject="arbiter-1", roles=("channel_manager",), duties=("arbiter",))
     holder = await registration.register("p1")

@@ -193,25 +193,38 @@ async def disputes(
 async def dispute(dispute_id: Id, caller: Reader, app: App) -> Response:
     """One dispute with its steps. A partner names its own deal, or the invitation by which it takes part in one.
 
-    On whichever side of the dispute that stands. The vendor names the one that it is over.
+    On whichever side of the dispute that stands: of one that is over and a later one against it, it reads the later. The
+    vendor names the one that it is over.
     """
     app.access.check(caller.principal, READ_DISPUTES)
     filed = await app.read.get("disputes", caller.tenant, dispute_id)
     if filed is not None and sees(caller.principal, filed):
-        return shown(_shown(caller, app, filed))
+        later = await _newest_against(caller, app, dispute_id) if _is_over(caller, filed) else None
+        since = later if later and later["opened_at"] > filed["opened_at"] else filed
+        return shown(_shown(caller, app, since))
     return shown(_shown(caller, app, await _against(caller, app, dispute_id)))
+
+
+def _is_over(caller: Caller, filed: dict[str, Any]) -> bool:
+    """Whether a partner may ask by the same name for one that contests what it has won or kept."""
+    return caller.principal.kind == "partner" and filed["stage"] in (Stage.FINAL, Stage.WITHDRAWN)
+
+
+async def _newest_against(caller: Caller, app: App, dispute_id: str) -> dict[str, Any] | None:
+    where = {"against": Contains(dispute_id)}
+    found = (await app.read.find("disputes", caller.tenant, where=where, sort="-opened_at", limit=1)).items
+    return found[0] if found else None
 
 
 async def _against(caller: Caller, app: App, dispute_id: str) -> dict[str, Any]:
     """The newest dispute that contests this hold. Raises NotFound, also for another partner's hold."""
-    where = {"against": Contains(dispute_id)}
-    found = (await app.read.find("disputes", caller.tenant, where=where, sort="-opened_at", limit=1)).items
-    if not found or caller.principal.kind != "partner":
+    found = await _newest_against(caller, app, dispute_id) if caller.principal.kind == "partner" else None
+    if found is None:
         raise NotFound
-    mine = [one for one in found[0]["holders"] if caller.principal.acts_for(one["partner_id"])]
+    mine = [one for one in found["holders"] if caller.principal.acts_for(one["partner_id"])]
     if dispute_id not in map(name_of, mine):
         await app.document(caller.principal, "deal_board", dispute_id)
-    return found[0]
+    return found
 
 
 def _shown(caller: Caller, app: App, document: dict[str, Any]) -> dict[str, Any]:
