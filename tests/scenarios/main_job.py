@@ -115,6 +115,8 @@ async def paying(it: System, story: Story) -> None:
     finn, faye = await it.who("finn"), await it.who("faye")
     period = {"partner_id": story.partner_id, "period": PERIOD, "currency": "EUR"}
     statement = done(await finn.post("/v1/incentives/statements", period, key="statement-1"), 201)
+    # What came after the period opens the next one by itself, sooner or later than a payment goes out.
+    await it.settle()
     wish = {"statement_id": statement["statement_id"]}
     story.payment_id = done(await finn.post(PAYMENTS, wish, key="propose-1"), 201)["payment_id"]
     mine = f"{PAYMENTS}/{story.payment_id}"
