@@ -30,6 +30,10 @@ SYLLABLES = 10
 LETTERS = "bcdfghjklmnprstvwz"
 
 
+class NotKnownYet(Exception):
+    """The gateway has not heard of this person."""
+
+
 class GaveUp(AssertionError):
     """A command was not answered although the system was there again."""
 
@@ -132,13 +136,19 @@ class Load:
         return answer if status == 200 else {}
 
     async def sign_in(self, who: str) -> tuple[str, str]:
+        """Token and subject; who was just added is waited for, as the gateway may not have heard of it yet."""
         if who not in self.tokens:
-            tenant, name = at(who)
-            body = {"tenant": tenant, "as": name}
-            status, answer = await self._until_answered("POST", self.child.address, "/dev/token", body, {})
-            assert status == 200, answer
-            self.tokens[who] = answer["token"], answer["subject"]
+            self.tokens[who] = await however_late(lambda: self._token(who), NotKnownYet)
         return self.tokens[who]
+
+    async def _token(self, who: str) -> tuple[str, str]:
+        tenant, name = at(who)
+        body = {"tenant": tenant, "as": name}
+        status, answer = await self._until_answered("POST", self.child.address, "/dev/token", body, {})
+        if answer.get("slug") == "unknown-person":
+            raise NotKnownYet(who)
+        assert status == 200, answer
+        return answer["token"], answer["subject"]
 
     async def set_clock(self, to: str) -> None:
         """Sets the clock forward, so that every run meets the same calendar; all sign in after it."""
