@@ -27,7 +27,11 @@ DESK = tuple(
 BUSY_TRIES, WAITING_TOO = 60, 5
 SIDE_BY_SIDE = 32
 LONG = [pytest.mark.long, pytest.mark.timeout(1_200)]
-SIZES = [pytest.param(20, 2, id="short"), pytest.param(200, 50, id="full", marks=LONG)]
+SIZES = [
+    pytest.param(20, 2, id="short"),
+    pytest.param(200, 15, id="many", marks=LONG),
+    pytest.param(200, 50, id="full", marks=[*LONG, pytest.mark.nightly]),
+]
 SIZES_OF_TWO = [pytest.param(8, 1, id="short"), pytest.param(60, 5, id="full", marks=LONG)]
 
 
