@@ -32,6 +32,7 @@ REPETITIVE = "aiokafka"
 """Its clients say ten times a second that a broker is away."""
 REPEATED_SECONDS = 10.0
 SAYINGS_MAX = 500
+"""Of so many different sayings it is known when they were written last; then all are forgotten."""
 TRACEPARENT = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 DEPTH_LIMIT = 4
 VALUE_LIMIT_CHARACTERS = 2_000
@@ -80,6 +81,7 @@ class Seldom(logging.Filter):
             return False
         if len(self._said) == SAYINGS_MAX:
             self._said.clear()
+            self._left_out.clear()
         self._said[what] = now
         if left_out := self._left_out.pop(what, 0):
             record.msg = f"{what[1]} (said {left_out} times more since it was written here)"

@@ -90,6 +90,11 @@ def test_what_the_client_of_a_broker_says_again_and_again_is_written_seldom(line
     again = "Unable connect to node with id 1 (said 2 times more since it was written here)"
     assert [said("aiokafka.conn", away, 1) for _ in range(2)] == [again, None]
 
+    for number in range(2 * logs.SAYINGS_MAX):
+        for _ in range(2):
+            said("aiokafka.conn", f"odd {number}")
+    assert max(len(seldom._said), len(seldom._left_out)) <= logs.SAYINGS_MAX
+
     for _ in range(3):
         logging.getLogger("aiokafka.conn").error(away, 1)
     assert len(lines()) == 1
