@@ -1,5 +1,6 @@
 """What incentives does when the others tell it something: sales are recorded, payees opened, the books kept."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -36,7 +37,7 @@ from contracts.registration import (
     ParticipantJoined,
     ParticipantLeft,
 )
-from services.incentives.application.achieving import Unsold, achieved, again, gone, kept_as, paid_in
+from services.incentives.application.achieving import Unsold, achieved, again, currencies_paid, gone, kept_as
 from services.incentives.application.employing import EMPLOYER_SUSPENDED, people_of
 from services.incentives.application.measuring import figures_now, metrics_of
 from services.incentives.application.ordering import WonDeal, ordered, won_of
@@ -110,7 +111,7 @@ async def on_revenue_reversed(seen: Seen, app: Application) -> None:
     taken: RevenueReversed = seen.event
     if taken.remaining.zero:
         gone = Achieved("deal_won", _win_ref(taken), taken.partner_ids, taken.occurred_on)
-        await _take_back(seen, app, gone, taken.reason_code)
+        await _take_back(seen, app, taken.reason_code, gone)
 
 
 async def _record(seen: Seen, app: Application, name: str, wish: FactCommand) -> None:
@@ -219,11 +220,11 @@ def _win_ref(it: DealWon | RevenueReversed) -> str:
     return f"{it.opportunity_id}-{it.win_no}"
 
 
-async def _recognise(seen: Seen, app: Application, it: Achieved, *, again: bool = False) -> None:
+async def _recognise(seen: Seen, app: Application, *achieved: Achieved, again: bool = False) -> None:
     """Counts it. `again`: it stands after all, which is asked each time, so that an old word that is repeated is known."""
     rules = await rules_of_kind(app, seen.tenant, RECOGNITION)
-    name = f"give_back_{it.achievement}" if again else "record_achievement"
-    for partner_id in it.partner_ids if rules else ():
+    for it, partner_id in _each_partner(achieved) if rules else ():
+        name = f"give_back_{it.achievement}" if again else "record_achievement"
         wish = RecordAchievement(
             payee_id=partner_id,
             partner_id=partner_id,
@@ -239,9 +240,13 @@ async def _recognise(seen: Seen, app: Application, it: Achieved, *, again: bool 
         await app.react(seen, f"{name}-{partner_id}", wish)
 
 
-async def _take_back(seen: Seen, app: Application, it: Achieved, reason_code: str) -> None:
+def _each_partner(achieved: Iterable[Achieved]) -> Iterator[tuple[Achieved, str]]:
+    return ((it, partner_id) for it in achieved for partner_id in it.partner_ids)
+
+
+async def _take_back(seen: Seen, app: Application, reason_code: str, *achieved: Achieved) -> None:
     rules = await rules_of_kind(app, seen.tenant, RECOGNITION)
-    for partner_id in it.partner_ids if rules else ():
+    for it, partner_id in _each_partner(achieved) if rules else ():
         await _take_back_of(seen, app, partner_id, it, reason_code)
 
 
@@ -280,14 +285,15 @@ async def on_deal_registered(seen: Seen, app: Application) -> None:
         on=registered.on,
         source_event_id=seen.id,
     )
-    await _name_customer(seen, app)
-    await _pay_for(seen, app, unsold)
+    if paid := await currencies_paid(app, seen.tenant):
+        await _name_customer(seen, app)
+    await _pay_for(seen, app, unsold, paid)
 
 
 async def _name_customer(seen: Seen, app: Application) -> None:
     """Who the customer is has to be known before anything is paid for the registration: it may be the partner itself."""
     it: DealRegistered = seen.event
-    if it.account.domain and any([await paid_in(app, seen.tenant, what) for what in UNSOLD]):
+    if it.account.domain:
         wish = NameCustomer(
             registration_id=it.registration_id,
             partner_id=it.partner_id,
@@ -301,7 +307,7 @@ async def _name_customer(seen: Seen, app: Application) -> None:
 async def on_deal_rejected(seen: Seen, app: Application) -> None:
     """A registration that came to nothing is worth none."""
     it: DealRejected = seen.event
-    await _take_back(seen, app, _of_deal(it, "deal_registered", it.rejected_at), "rejected")
+    await _take_back(seen, app, "rejected", _of_deal(it, "deal_registered", it.rejected_at))
     await _pay_no_more(seen, app, it, it.rejected_at, "rejected")
 
 
@@ -317,13 +323,13 @@ async def on_deal_revoked(seen: Seen, app: Application) -> None:
     await _both_back(seen, app, it, it.revoked_at, "revoked")
 
 
+OF_DEALS: tuple[Achievement, ...] = ("deal_registered", "deal_approved")
 OfDeal = DealRegistered | DealApproved | DealRejected | DealWithdrawn | DealRevoked
 
 
 async def _both_back(seen: Seen, app: Application, it: OfDeal, at: datetime, reason_code: str) -> None:
     await _pay_no_more(seen, app, it, at, reason_code)
-    await _take_back(seen, app, _of_deal(it, "deal_registered", at), reason_code)
-    await _take_back(seen, app, _of_deal(it, "deal_approved", at), reason_code)
+    await _take_back(seen, app, reason_code, *(_of_deal(it, what, at) for what in OF_DEALS))
     approval: Approval = await app.executor.peek(seen.tenant)(Approvals.at(it.registration_id))
     if approval.approved_on is not None:
         gone = Achieved("deal_approved", it.registration_id, (it.partner_id,), approval.approved_on)
@@ -355,7 +361,7 @@ async def _pay_for_lead(seen: Seen, app: Application, it: LeadConverted, partner
         on=on,
         source_event_id=seen.id,
     )
-    await _pay_for(seen, app, unsold)
+    await _pay_for(seen, app, unsold, await currencies_paid(app, seen.tenant))
     if it.registration_id is not None:
         approval: Approval = await app.executor.peek(seen.tenant)(Approvals.at(it.registration_id))
         if approval.ended is not None:
@@ -365,16 +371,16 @@ async def _pay_for_lead(seen: Seen, app: Application, it: LeadConverted, partner
 # What plans pay for although nothing was sold
 
 
-async def _pay_for(seen: Seen, app: Application, it: Unsold) -> None:
+async def _pay_for(seen: Seen, app: Application, it: Unsold, paid: Mapping[Achievement, str]) -> None:
     """Keeps what a published plan pays for, as a sale without money; it earns at once."""
-    currency = await paid_in(app, seen.tenant, it.achievement)
+    currency = paid.get(it.achievement)
     for wish in achieved(it, currency, app.clock.now()) if currency else ():
         await _record(seen, app, f"{type(wish).__name__}-{it.achievement}", wish)
 
 
 async def _pay_no_more(seen: Seen, app: Application, it: OfDeal, at: datetime, reason_code: str) -> None:
     """A registration that came to nothing takes back what it was paid for, and what is heard of it later."""
-    paid = [what for what in UNSOLD if await paid_in(app, seen.tenant, what)]
+    paid = await currencies_paid(app, seen.tenant)
     ended = _deal_end(seen, app, it, at, reason_code)
     if paid:
         await app.react(seen, "record_deal_end", ended)
@@ -517,8 +523,7 @@ async def on_deal_approved(seen: Seen, app: Application) -> None:
     await _pay_again(seen, app, it)
     approved = _of_deal(it, "deal_approved", it.approved_at)
     await _recognise(seen, app, approved)
-    for stands in (_of_deal(it, "deal_registered", it.submitted_at), approved):
-        await _recognise(seen, app, stands, again=True)
+    await _recognise(seen, app, _of_deal(it, "deal_registered", it.submitted_at), approved, again=True)
     await _measure_one(seen, app, "deals_approved", approved)
 
 

@@ -4,6 +4,7 @@ It is kept only where a published plan pays for it, and taken back when its deal
 """
 
 from datetime import date, datetime
+from itertools import product
 
 from chassis.application import Application
 from chassis.event import frozen, iso, stable_id
@@ -13,7 +14,7 @@ from contracts.values import HUNDRED, OpportunityId, PartnerId, ProductLine, non
 from services.incentives.application.sales import rules_of_kind
 from services.incentives.domain.approval import DealEndRecorded, RecordDealEnd
 from services.incentives.domain.choice import read_plan
-from services.incentives.domain.plan import EVENT, PLAN, SOURCED
+from services.incentives.domain.plan import EVENT, PLAN, SOURCED, UNSOLD
 from services.incentives.domain.rating import Sold
 from services.incentives.domain.recognition_rules import Achievement
 from services.incentives.domain.sale import MONTH_CHARACTERS, Sale, Sales
@@ -44,16 +45,17 @@ def unsold_id(achievement: Achievement, ref: str) -> str:
     return stable_id(achievement, ref)
 
 
-async def paid_in(app: Application, tenant: str, achievement: Achievement) -> str | None:
-    """The currency in which it is paid for by the first plan that does; None where none does, or ever did."""
+async def currencies_paid(app: Application, tenant: str) -> dict[Achievement, str]:
+    """What is paid for, each in the currency of the first plan that does, or ever did."""
     peek = app.executor.peek(tenant)
+    found: dict[Achievement, str] = {}
     for plan_id in await rules_of_kind(app, tenant, PLAN):
         book: Rulebook = await peek(Rules.at(plan_id))
-        plans = (read_plan(one.body) for one in book.versions if one.body.get("basis") == EVENT)
-        currency = next((plan.currency for plan in plans if plan.pays_for(achievement)), None)
-        if currency:
-            return currency
-    return None
+        plans = [read_plan(one.body) for one in book.versions if one.body.get("basis") == EVENT]
+        for achievement, plan in product(UNSOLD, plans):
+            if plan.pays_for(achievement):
+                found.setdefault(achievement, plan.currency)
+    return found
 
 
 async def kept_as(app: Application, tenant: str, achievement: Achievement, ref: str) -> Sale:
