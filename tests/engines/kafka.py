@@ -6,15 +6,18 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
-from tests.engines import FOLDER, INSTALL, Engine, at_work, free_port
+from tests.engines import FOLDER, INSTALL, Engine, at_work, free_port, temporary_folder
 
 JARS = FOLDER / "kafka"
 STARTED = "Kafka Server started"
 HEAP = "-Xmx384m"
+CLUSTER = "ZW50ZW50ZS1vbi1sb29wYg"
+"""The id of every cluster: no two of them ever meet."""
 
 # One node replicates nothing, and small internal topics and cleaner buffers keep it under half a gigabyte.
 SETTINGS = """\
@@ -87,22 +90,34 @@ class Broker(Engine):
             self._format()
 
     def _command(self) -> list[str]:
-        return self._java("kafka.Kafka", self._settings)
+        return _java("kafka.Kafka", self._settings)
 
     def _serves(self) -> bool:
         return STARTED in self._log.read_text()
 
     def _format(self) -> None:
-        tool = "kafka.tools.StorageTool"
-        cluster = subprocess.run(self._java(tool, "random-uuid"), check=True, capture_output=True, text=True)
-        cluster_id = cluster.stdout.strip()
-        arguments = ("format", "--cluster-id", cluster_id, "--config", self._settings)
-        subprocess.run(self._java(tool, *arguments), check=True, capture_output=True)
+        log = self.folder / "log"
+        log.mkdir(exist_ok=True)
+        for name, content in _formatted().items():
+            (log / name).write_bytes(content)
 
-    def _java(self, main: str, *arguments: str | Path) -> list[str]:
-        # The client compiler alone halves the time to start; a test never runs long enough to miss the other.
-        switches = (HEAP, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
-        return ["java", *switches, "-cp", f"{JARS}/*", main, *map(str, arguments)]
+
+@cache
+def _formatted() -> Mapping[str, bytes]:
+    """The files of a log that holds nothing yet: they name no port and no place, and Kafka's tool takes as long as a start."""
+    with temporary_folder("entente-kafka-") as folder:
+        settings, log = folder / "server.properties", folder / "log"
+        places = {"port": 9092, "controller_port": 9093, "advertised": "127.0.0.1:9092"}
+        settings.write_text(SETTINGS.format(**places, folder=folder, protocol="PLAINTEXT"))
+        command = _java("kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER, "--config", settings)
+        subprocess.run(command, check=True, capture_output=True)
+        return {file.name: file.read_bytes() for file in sorted(log.iterdir())}
+
+
+def _java(main: str, *arguments: str | Path) -> list[str]:
+    # The client compiler alone halves the time to start; a test never runs long enough to miss the other.
+    switches = (HEAP, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+    return ["java", *switches, "-cp", f"{JARS}/*", main, *map(str, arguments)]
 
 
 @contextmanager
