@@ -43,7 +43,7 @@ ENGINES = BROKERS | {
 
 Missing = Callable[[], str | None]
 Running = Callable[[], AbstractContextManager[str]]
-MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 << 30
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 8 << 30
 
 # Two cores are shared by both workers and the engines, so the time of one example says nothing. A change is judged on
 # examples that are the same each time; everybody else looks further with each run.
@@ -52,7 +52,7 @@ settings.load_profile("entente")
 
 
 def pytest_configure() -> None:
-    """What tests write is kept in memory where that has room: none of them outlives the machine, and a flush takes time.
+    """What tests and engines write is in memory where that has room: none of it outlives the machine, and a flush takes time.
 
     A process that is killed leaves there what it leaves on a disk.
     """

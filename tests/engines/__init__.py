@@ -124,8 +124,11 @@ def _is_gone(pid: int) -> bool:
 
 @contextlib.contextmanager
 def temporary_folder(prefix: str) -> Iterator[Path]:
-    """A folder for engines, gone afterwards. PostgreSQL runs as another user, and goes through it to its own."""
-    with tempfile.TemporaryDirectory(prefix=prefix) as name:
+    """A folder for engines, gone afterwards; in tests it is where all that they write is, and flushes as fast.
+
+    PostgreSQL runs as another user, and goes through it to its own.
+    """
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")) as name:
         folder = Path(name)
         folder.chmod(0o711)
         yield folder

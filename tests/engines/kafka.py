@@ -5,7 +5,6 @@
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -123,8 +122,8 @@ def _java(main: str, *arguments: str | Path) -> list[str]:
 @contextmanager
 def running_broker() -> Iterator[Broker]:
     """A started broker with an empty log; both are gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="entente-kafka-") as folder:
-        broker = Broker(Path(folder))
+    with temporary_folder("entente-kafka-") as folder:
+        broker = Broker(folder)
         with at_work(broker):
             yield broker
 
@@ -132,8 +131,8 @@ def running_broker() -> Iterator[Broker]:
 @contextmanager
 def secured_broker(pem: Path, user: str, password: str) -> Iterator[str]:
     """The bootstrap servers of a broker with TLS by this certificate and key, which lets in one user."""
-    with tempfile.TemporaryDirectory(prefix="entente-kafka-") as folder:
-        broker = Broker(Path(folder), "SASL_SSL", SECURED.format(pem=pem, user=user, password=password))
+    with temporary_folder("entente-kafka-") as folder:
+        broker = Broker(folder, "SASL_SSL", SECURED.format(pem=pem, user=user, password=password))
         with at_work(broker):
             yield broker.bootstrap
 
@@ -143,8 +142,8 @@ def guarded_broker(owner: str, users: Iterable[str], password: str) -> Iterator[
     """The bootstrap servers of a broker that refuses everything to everybody but its owner; rights are given later."""
     known = " ".join(f'user_{user}="{password}"' for user in (owner, *users))
     more = GUARDED.format(owner=owner, password=password, users=known)
-    with tempfile.TemporaryDirectory(prefix="entente-kafka-") as folder:
-        broker = Broker(Path(folder), "SASL_PLAINTEXT", more)
+    with temporary_folder("entente-kafka-") as folder:
+        broker = Broker(folder, "SASL_PLAINTEXT", more)
         with at_work(broker):
             yield broker.bootstrap
 

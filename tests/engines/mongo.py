@@ -3,9 +3,7 @@
 It answers the commands that the read store uses; of replica sets, isolation and speed it says nothing.
 """
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from tests.engines import Engine, at_work, free_port
+from tests.engines import Engine, at_work, free_port, temporary_folder
 
 PROGRAM = Path(sys.executable).with_name("nx-27017")
 
@@ -27,12 +25,8 @@ def missing() -> str | None:
 @contextmanager
 def running_mongo() -> Iterator[str]:
     """The URL of a fresh server; its files are gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="entente-mongo-"))
-    try:
-        with serving(folder) as url:
-            yield url
-    finally:
-        shutil.rmtree(folder)
+    with temporary_folder("entente-mongo-") as folder, serving(folder) as url:
+        yield url
 
 
 class Server(Engine):

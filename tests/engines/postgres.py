@@ -5,7 +5,6 @@ import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from tests.engines import INSTALL, Engine, EngineFailed, at_work, free_port
+from tests.engines import INSTALL, Engine, EngineFailed, at_work, free_port, temporary_folder
 
 UNPRIVILEGED = ("postgres", "nobody")
 
@@ -36,12 +35,8 @@ def missing() -> str | None:
 @contextmanager
 def running_postgres() -> Iterator[str]:
     """The DSN of a fresh server's `postgres` database; its user may do everything, its password is not checked."""
-    folder = Path(tempfile.mkdtemp(prefix="entente-postgres-"))
-    try:
-        with serving(folder) as dsn:
-            yield dsn
-    finally:
-        shutil.rmtree(folder)
+    with temporary_folder("entente-postgres-") as folder, serving(folder) as dsn:
+        yield dsn
 
 
 class Server(Engine):
