@@ -46,13 +46,14 @@ class Machine:
         return await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=log, stderr=log)
 
     async def healthy(self, name: str) -> None:
-        """As compose's own check finds it."""
-        check = [self.here(part) for part in COMPOSE[name]["healthcheck"]["test"][1:]]
+        """As compose's own check finds it, as often: each is a program, and what starts has need of the processors."""
+        how = COMPOSE[name]["healthcheck"]
+        check, seconds = [self.here(part) for part in how["test"][1:]], float(how["interval"].removesuffix("s"))
         quiet = asyncio.subprocess.DEVNULL
         while await (
             await asyncio.create_subprocess_exec(*check, env=self.environment(name), stdout=quiet, stderr=quiet)
         ).wait():
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(seconds)
 
 
 @asynccontextmanager
