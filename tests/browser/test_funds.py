@@ -11,7 +11,6 @@ from tests.browser.conftest import Browse
 from tests.browser.portal import go_until
 from tests.browser.running import Running, until
 
-pytestmark = pytest.mark.xdist_group("browser")
 PROOF = {"invoice": "a" * 64, "photo": "b" * 64}
 
 
