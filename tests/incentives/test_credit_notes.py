@@ -111,6 +111,48 @@ async def test_a_window_of_a_rebate_hears_it_too_and_has_no_line_that_stands(inc
     assert window["measure"] == "300"
 
 
+async def of_sale(incentives):
+    return (await incentives.get(FINANCE, "/sales/o1"))["taken_back"]
+
+
+async def test_a_sale_says_of_whom_each_credit_note_took_how_much_and_what_it_asked_beyond(incentives):
+    await invoiced(incentives)
+    await entered(incentives, amount="900.00")
+    await entered(incentives, reversal_id="n2", amount="250.00")
+    second, first = await of_sale(incentives)
+
+    def of(note):
+        told = [(one["plan_id"], one["partner_id"], one["amount"] and one["amount"]["amount"]) for one in note["lines"]]
+        return sorted(told, key=str)
+
+    assert of(first) == [("billed", "p1", "36.00"), ("billed", "p1", "54.00"), ("booked", "p1", None)]
+    assert of(second) == [("billed", "p1", "4.00"), ("billed", "p1", "6.00"), ("booked", "p1", None)]
+    assert (first["beyond"], second["beyond"]) == (
+        [],
+        [{"basis": "invoiced", "amount": {"amount": "150.00", "currency": "EUR"}}],
+    )
+    assert {(one["hears"], one["heard"]) for one in first["lines"]} == {("crm", False), ("billing", True)}
+    assert {one["remaining"]["amount"] for one in first["lines"]} == {"0.00", "100.00"}
+    assert (first["reversal_id"], first["source"], first["asked"]["amount"]) == ("n1", "billing", "900.00")
+
+
+async def test_what_a_credit_note_takes_of_later_invoices_is_said_and_a_rebate_has_no_amount(incentives):
+    await incentives.publish_plan(plan(basis="invoiced", component="billed"), "billed")
+    await incentives.publish_plan(plan(kind="rebate", basis="invoiced", accumulate="year"), "yearly")
+    await incentives.hear(won())
+    await incentives.hear(credited(("p1", "100.00")))
+    await entered(incentives)
+    [waits] = await of_sale(incentives)
+    assert (waits["lines"], waits["beyond"]) == ([], [])
+    assert waits["text"].startswith("nothing has been earned on this sale yet")
+    fact = {"opportunity_id": "o1", "kind": "invoiced", "currency": "EUR", "on": "2026-03-16", "external_id": "i1"}
+    told = await incentives.post(FINANCE, "/sales-facts", {"facts": [{**fact, "amount": "400.00"}]})
+    assert told.status_code == 201
+    [note] = await of_sale(incentives)
+    took = {one["plan_id"]: (one["amount"] and one["amount"]["amount"], one["remaining"]) for one in note["lines"]}
+    assert took == {"billed": ("10.00", {"amount": "30.00", "currency": "EUR"}), "yearly": (None, None)}
+
+
 @pytest.mark.parametrize(
     ("wrong", "because"),
     [

@@ -19,7 +19,9 @@ from services.incentives.api.narrowing import Currency, Filter, Month, Sort, sor
 from services.incentives.application.answers import LineAnswer
 from services.incentives.application.books import with_months
 from services.incentives.application.paying import paying
+from services.incentives.application.taken_back import ShownSale, taken_back
 from services.incentives.domain.meter import PostponeTrueUp, meter_of
+from services.incentives.domain.sale import Sale, Sales
 from services.incentives.domain.sale_commands import PostponeLine
 from services.incentives.projections.earnings import TRUE_UP, EarningDocument, for_partner
 from services.incentives.projections.ledger import BalanceDocument, JournalDocument, TrialDocument
@@ -245,12 +247,14 @@ def _waiting(caller: Caller, sale: Any, whose: Whose) -> dict[str, Any]:
 
 
 @router.get("/sales/{opportunity_id}")
-@answers(SaleDocument)
+@answers(ShownSale)
 @reads("sales")
 async def one_sale(opportunity_id: Id, caller: Reader, app: App) -> Response:
-    """One sale: wins, credits, reversals, lines."""
+    """One sale: wins, credits, lines, and what each reversal took of which line."""
     app.access.check(caller.principal, READ_SALES)
-    return shown(await app.document(caller.principal, "sales", opportunity_id))
+    found: Any = await app.document(caller.principal, "sales", opportunity_id)
+    state: Sale = await app.executor.peek(caller.tenant)(Sales.at(opportunity_id))
+    return shown({**found, "taken_back": taken_back(found, state)})
 
 
 async def journal_filter(

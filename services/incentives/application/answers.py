@@ -1,6 +1,5 @@
 """What a command answers: where things stand after it."""
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any, TypedDict
 
@@ -208,8 +207,7 @@ def line_answer(wish: Any, state: Sale) -> LineAnswer:
 
 def reversal_answer(wish: RecordReversal, state: Sale, *_: Any) -> ReversalAnswer:
     kept = next(one for one in state.reversals if one.asked.reversal_id == wish.reversal_id)
-    of_win = [line for line in state.lines.values() if line.key.win_no == kept.win_no and not line.superseded]
-    hearing = [line for line in of_win if heard_of([kept], line.hears, line.basis_kind)]
+    of_win, hearing = lines_of(kept, state)
     asked = kept.asked
     return {
         "opportunity_id": kept.opportunity_id,
@@ -232,8 +230,14 @@ def reversal_answer(wish: RecordReversal, state: Sale, *_: Any) -> ReversalAnswe
             for line in of_win
             if line not in hearing
         ],
-        "text": _of_reversal(kept, state, of_win, hearing),
+        "text": of_reversal(kept, state),
     }
+
+
+def lines_of(kept: ReversalRecorded, state: Sale) -> tuple[list[Line], list[Line]]:
+    """The lines of the win that a reversal is of, without what new credit put aside; and those of them that hear it."""
+    of_win = [line for line in state.lines.values() if line.key.win_no == kept.win_no and not line.superseded]
+    return of_win, [line for line in of_win if heard_of([kept], line.hears, line.basis_kind)]
 
 
 def _of_this(wish: RecordReversal, kept: ReversalRecorded) -> bool:
@@ -242,8 +246,9 @@ def _of_this(wish: RecordReversal, kept: ReversalRecorded) -> bool:
     return kept.recorded_at == wish.now and asked == (wish.amount, wish.parts, wish.unearned_months, wish.term_months)
 
 
-def _of_reversal(kept: ReversalRecorded, state: Sale, of_win: Sequence[Line], hearing: Sequence[Line]) -> str:
+def of_reversal(kept: ReversalRecorded, state: Sale) -> str:
     """What a reversal comes to in a sentence, and where it comes to nothing what to do."""
+    of_win, hearing = lines_of(kept, state)
     if kept.win_no not in state.wins:
         return (
             f"win {kept.win_no} of this sale is not known: it counts once it is, so look whether sale and win are right"

@@ -15,6 +15,7 @@ from services.incentives.domain.sale_events import (
     FactResolved,
     LineKey,
     PayoutCalculated,
+    PayoutReversed,
     RebateCounted,
     ReversalRecorded,
     WinRecorded,
@@ -36,6 +37,7 @@ class WaitingFact(TypedDict):
 class SaleDocument(TypedDict):
     """Facts by their keys, `told` in the order in which they became known.
 
+    `taken` is what each reversal has taken of which line, in the line's currency; new credit takes too, under an id of its own.
     `missing` says what the sale waits for before it can be rated, `waiting` what of it cannot be rated, and
     `waiting_partner_ids` for whom.
     """
@@ -52,6 +54,7 @@ class SaleDocument(TypedDict):
     waiting_partner_ids: list[str]
     waits: int
     line_ids: list[str]
+    taken: dict[str, dict[str, str]]
     missing: list[str]
     changed_at: str
 
@@ -140,6 +143,7 @@ def _empty(opportunity_id: str) -> SaleDocument:
         "waiting_partner_ids": [],
         "waits": 0,
         "line_ids": [],
+        "taken": {},
         "missing": [],
         "changed_at": "",
     }
@@ -164,10 +168,24 @@ def _changed(known: SaleDocument, happened: Any) -> SaleDocument:
         case FactResolved():
             left = {key: code for key, code in known["quarantined"].items() if key != _key(happened)}
             return {**known, "quarantined": left}
+        case _:
+            return _earned(known, happened)
+
+
+def _earned(known: SaleDocument, happened: Any) -> SaleDocument:
+    match happened:
         case PayoutCalculated():
             return {**known, "line_ids": [*known["line_ids"], happened.line_id]}
+        case PayoutReversed():
+            return {**known, "taken": _taken(known["taken"], happened)}
         case _:
             return known
+
+
+def _taken(known: dict[str, dict[str, str]], it: PayoutReversed) -> dict[str, dict[str, str]]:
+    mine = known.get(it.reversal_id, {})
+    amount = Decimal(mine.get(it.line_id, "0")) + it.amount.amount
+    return {**known, it.reversal_id: {**mine, it.line_id: str(amount)}}
 
 
 def _key(happened: FactQuarantined | FactResolved) -> str:
@@ -182,7 +200,7 @@ def _opportunity(seen: Seen) -> str:
 
 SALES = Projection(
     name="sales",
-    version=5,
+    version=6,
     keys=dict.fromkeys(
         (
             WinRecorded,
@@ -192,6 +210,7 @@ SALES = Projection(
             FactQuarantined,
             FactResolved,
             PayoutCalculated,
+            PayoutReversed,
             RebateCounted,
         ),
         _opportunity,

@@ -15,6 +15,7 @@ from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Pa
 
 OWN_PAY = "incentives.read one's own pay"
 TOTALS = "incentives.read totals of earnings"
+SALES = "incentives.read sales"
 WAITING_MAX, IDENTIFIER = 50, 36
 WAITING = ("proposed", "blocked", "approved", "failed", "returned", "unknown", "pending_invoice", "submitted")
 """The states of a payment in which it is not over, those first in which a person goes on."""
@@ -114,8 +115,10 @@ async def line_page(here: Visit, line_id: str, refusal: Refusal | None = None, s
     it = found.one
     sale, journals = await asyncio.gather(_sale(here, it), _journals(here, it))
     why = await here.ask("incentives", f"/why/{it['event_id']}") if it else NOTHING
-    names, deals = await here.names({it.get("partner_id")}), {it.get("registration_id")}
-    shown = {"line": it, "part": found, "sale": sale, "journals": journals, "why": why, "names": names}
+    notes = await _taken_back(here, it)
+    concerned = {row["partner_id"] for note in notes for row in note["lines"]}
+    names, deals = await here.names({it.get("partner_id")} | concerned), {it.get("registration_id")}
+    shown = {"line": it, "part": found, "sale": sale, "journals": journals, "why": why, "names": names, "notes": notes}
     shown |= {"customer": next(iter((await here.customers(deals)).values()), ""), "opens": await here.opens(deals)}
     return await here.page("line.html", status, **shown, refusal=refusal)
 
@@ -125,6 +128,14 @@ async def _sale(here: Visit, it: dict[str, Any]) -> Part:
     if not it.get("opportunity_id") or it["derivation"].get("achievement"):
         return NOTHING
     return await here.ask("attribution", f"/opportunities/{it['opportunity_id']}")
+
+
+async def _taken_back(here: Visit, it: dict[str, Any]) -> list[dict[str, Any]]:
+    """What credit notes and refunds took of this win, for who may read the sale."""
+    if not it.get("opportunity_id"):
+        return []
+    known = await here.ask_if(SALES, f"/sales/{it['opportunity_id']}")
+    return [note for note in known.one.get("taken_back", ()) if note["win_no"] == it["win_no"]]
 
 
 async def _journals(here: Visit, it: dict[str, Any]) -> Part:
@@ -179,8 +190,15 @@ async def reverse(line_id: str, here: Here, sent: Sent) -> Response:
     body = {"win_no": it["win_no"], **named, **months}
     answer = await here.send(sent, "incentives", f"/sales/{it['opportunity_id']}/reverse", body)
     if answer.ok:
-        return here.went(answer, f"/lines/{line_id}", "reversed" if answer.json()["lines"] else "reversed-nothing")
+        return here.went(answer, f"/lines/{line_id}", _reversed(answer.json()))
     return await line_page(here, line_id, refused("reverse", sent, answer), answer.status)
+
+
+def _reversed(told: dict[str, Any]) -> str:
+    """What is said of a credit note; the page says what it took of whom."""
+    if told["result"] == "repeated":
+        return "reversed-before"
+    return "reversed" if told["lines"] else "reversed-nothing"
 
 
 @router.get("/statements/live/{partner_id}")
