@@ -8,6 +8,7 @@ from babel import Locale
 
 from services.gateway.api.authentication import own_path
 from services.gateway.api.portal.formats import ABSENT, Formats, locale_of
+from services.gateway.api.portal.rendering import TEMPLATES
 
 NOW = datetime(2031, 3, 3, 9, tzinfo=UTC)
 ENGLISH = Formats(Locale("en"), ZoneInfo("Europe/Berlin"), NOW)
@@ -68,3 +69,21 @@ def test_signing_in_leads_back_to_a_page_of_ours(path: str) -> None:
 )
 def test_signing_in_never_leads_elsewhere(path: str) -> None:
     assert own_path(path) == "/"
+
+
+@pytest.mark.parametrize(
+    ("account", "said"),
+    [
+        ("held", "Held"),
+        ("expense:commission", "Expense: commission"),
+        ("expense:special_price", "Expense: special prices"),
+        ("payable:fund", "Payable: joint marketing"),
+        ("vat:DE", "Value-added tax: Germany"),
+        ("withheld:US", "Withheld tax: United States"),
+        ("cash:main_bank", "Cash: main bank"),
+        ("receivable:fund", "Owed by the partner: joint marketing"),
+    ],
+)
+def test_an_account_of_the_ledger_is_said_in_words(account: str, said: str) -> None:
+    page = TEMPLATES.from_string('{% import "parts.html" as parts with context %}{{ parts.account(account) }}')
+    assert page.render(account=account, fmt=ENGLISH) == said
