@@ -14,6 +14,7 @@ from chassis.testing.projections import assert_repeatable, project, told
 from contracts.shared import AttentionCleared, AttentionRaised
 from contracts.values import money
 from services.incentives.application import HANDLES
+from services.incentives.application.disputing import Verdict, may_decide
 from services.incentives.domain.account import PAYMENT_APPROVED, Accounts
 from services.incentives.domain.disputing import (
     DisputeLate,
@@ -52,7 +53,7 @@ from services.incentives.publishing import publish
 from tests.incentives.fund_facts import published
 from tests.incentives.orders import ACCOUNT, APPROVE, NOW, PAYMENT, TABLE, Desk, issued, line, proposal
 from tests.incentives.test_paying import next_statement
-from tests.incentives.test_service import APPROVER, FINANCE, P1, P2, earned, incentives, stated
+from tests.incentives.test_service import APPROVER, FINANCE, P1, P2, TENANT, earned, incentives, stated
 
 __all__ = ["incentives"]
 
@@ -439,6 +440,29 @@ async def test_who_adjusted_a_line_does_not_decide_its_dispute(incentives):
     assert (await incentives.post(another, f"{path}/dispute/decide", decision)).status_code == 200
     [decided] = (await incentives.get(replace(APPROVER, subject="per-8"), "/disputes"))["items"]
     assert (decided["stage"], decided["may_decide"]) == ("decided", False)
+
+
+class Asked:
+    """A store of documents that notes what it was asked."""
+
+    def __init__(self, store):
+        self.store, self.calls = store, []
+
+    def __getattr__(self, name):
+        self.calls.append(name)
+        return getattr(self.store, name)
+
+
+async def test_who_may_decide_is_looked_up_once_for_all_disputes_of_a_page(incentives):
+    statement = await stated(incentives)
+    whole = await incentives.get(P1, f"/statements/{statement['statement_id']}")
+    [line_], of = whole["lines"], {name: whole[name] for name in ("account_id", "statement_id")}
+    said = [Verdict(**of, event_id=line_["event_id"], outcome="", reason="", by=who) for who in ("per-9", "per-8")]
+    app = incentives.service.application
+    asked = [Asked(app.read) for _ in said]
+    for store, rows in zip(asked, (1, 50), strict=True):
+        assert await may_decide(replace(app, read=store), TENANT, said[:1] * rows) == [True] * rows
+    assert asked[0].calls == asked[1].calls
 
 
 async def test_a_partner_disputes_an_earning_line_by_its_own_id_once_it_is_stated(incentives):

@@ -1,6 +1,6 @@
 """Disputes of lines over HTTP: file, show evidence, decide, appeal, withdraw, read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
@@ -257,11 +257,19 @@ async def disputes(
     earned = earned_at(caller, only, narrowed["partner_id"])
     where = {**narrowed, "partner_id": earned, "payee_id": only, "stage": stage.value if stage else None}
     found, cursor = await page(caller, app, "disputes", paged, where, sorted_by(sort, "changed_at"))
-    return listed([{**one, "may_decide": await _may_decide(caller, app, one)} for one in found], cursor)
+    mine = await _decided_by(caller, app, found)
+    return listed([{**one, "may_decide": (one["account_id"], one["event_id"]) in mine} for one in found], cursor)
 
 
-async def _may_decide(caller: Reader, app: App, it: Mapping[str, Any]) -> bool:
-    if it["stage"] not in STEPS[DECIDE][0] or not app.access.allows(caller.principal, DecideDispute):
-        return False
+async def _decided_by(caller: Reader, app: App, found: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """The disputes, by account and line, that the caller may decide now."""
+    if not app.access.allows(caller.principal, DecideDispute):
+        return set()
+    said = [_verdict(one, caller.principal.by) for one in found if one["stage"] in STEPS[DECIDE][0]]
+    may = await may_decide(app, caller.tenant, said)
+    return {(one.account_id, one.event_id) for one, allowed in zip(said, may, strict=True) if allowed}
+
+
+def _verdict(it: Mapping[str, Any], by: str) -> Verdict:
     named = {name: it[name] for name in ("account_id", "statement_id", "event_id")}
-    return await may_decide(app, caller.tenant, Verdict(**named, outcome="", reason="", by=caller.principal.by))
+    return Verdict(**named, outcome="", reason="", by=by)
