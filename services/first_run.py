@@ -83,7 +83,7 @@ ABUSE = {
         {"rule_id": "same-proof", "signal": "shared_proof"},
         {"rule_id": "same-account", "signal": "shared_bank"},
         {"rule_id": "late-change", "signal": "bank_change", "days": 14},
-        {"rule_id": "split-request", "signal": "split_below_limit", "limit": "5000", "least": 2},
+        {"rule_id": "split-request", "signal": "split_below_limit", "limit": "5000", "currency": CURRENCY, "least": 2},
     ],
 }
 

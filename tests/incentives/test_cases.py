@@ -63,6 +63,9 @@ def rule(signal: str, action: str = "hold", **more: Any) -> dict[str, Any]:
     return {"rule_id": f"{signal}-{action}", "signal": signal, "action": action, **more}
 
 
+EUROS = {"limit": "5000", "currency": "EUR"}
+
+
 def shared(count: int = 1, subject: str = "b1") -> LookForAbuse:
     return LookForAbuse(
         case_id="case-1",
@@ -101,6 +104,9 @@ def names(log: Log) -> list[str]:
         ({"signal": "split_below_limit", "amounts": ["3000", "2500"]}, {"limit": "5000"}, True),
         ({"signal": "split_below_limit", "amounts": ["3000", "2000"]}, {"limit": "5000"}, False),
         ({"signal": "split_below_limit", "amounts": ["6000", "2000"]}, {"limit": "5000"}, False),
+        ({"signal": "split_below_limit", "amounts": ["3000", "2500"], "currency": "EUR"}, EUROS, True),
+        ({"signal": "split_below_limit", "amounts": ["3000", "2500"], "currency": "JPY"}, EUROS, False),
+        ({"signal": "split_below_limit", "amounts": ["3000", "2500"]}, EUROS, False),
         ({"signal": "shared_proof", "count": 1}, {}, True),
         ({"signal": "self_referral", "count": 0}, {}, False),
     ],
@@ -120,7 +126,10 @@ def test_a_hold_is_stricter_than_a_note():
 
 @pytest.mark.parametrize(
     "wrong",
-    [[], [rule("shared_bank"), rule("shared_bank")], [rule("split_below_limit")], [rule("bank_change", days=0)]],
+    [
+        *([], [rule("shared_bank"), rule("shared_bank")], [rule("bank_change", days=0)]),
+        *([rule("split_below_limit")], [rule("split_below_limit", limit="5000", currency="EURO")]),
+    ],
 )
 def test_rules_that_make_no_sense_are_not_drafted(wrong):
     assert ABUSES.check(ABUSES.read(rules(*wrong)))

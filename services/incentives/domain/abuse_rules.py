@@ -6,6 +6,7 @@ from typing import Literal
 
 from chassis.event import LEFT_OUT, LeftOut, frozen
 from chassis.rulebook import Decision, Input, Kind, Reason
+from contracts.values import MINOR_DIGITS
 from services.incentives.domain.schedule import PERCENT, sane
 
 ABUSE = "abuse"
@@ -30,7 +31,8 @@ class AbuseRule:
 
     `refund_ratio`: at least `percent` of what was earned on `least` or more lines was taken back. `bank_change`: bank
     details are younger than `days` when a payment is proposed. `split_below_limit`: `least` or more requests, none above
-    `limit`, together above it. The others count as soon as they are seen.
+    `limit`, together above it. The others count as soon as they are seen. With a `currency` the limit is one of that, and
+    what is asked in another is no matter of the rule; without one it is that many of whatever the fund has.
     """
 
     rule_id: str
@@ -40,6 +42,7 @@ class AbuseRule:
     least: int = 2
     days: int = 14
     limit: Decimal = Decimal(0)
+    currency: str | None = None
 
 
 @frozen
@@ -83,6 +86,8 @@ def _changed(facts: AbuseFacts, rule: AbuseRule) -> bool:
 
 
 def _split(facts: AbuseFacts, rule: AbuseRule) -> bool:
+    if rule.currency and rule.currency != facts.currency:
+        return False
     below = [amount for amount in facts.amounts if amount <= rule.limit]
     return len(below) >= rule.least and sum(below, Decimal(0)) > rule.limit
 
@@ -161,6 +166,9 @@ def faults(rules: AbuseRules) -> list[str]:
         ),
         "a split names its limit": any(
             rule.signal == "split_below_limit" and not (sane(rule.limit) and rule.limit > 0) for rule in rules.rules
+        ),
+        "the currency of a limit is one of ISO 4217": any(
+            rule.currency is not None and rule.currency not in MINOR_DIGITS for rule in rules.rules
         ),
     }
     return [sentence for sentence, is_so in wrong.items() if is_so]
