@@ -77,8 +77,30 @@ async def test_a_tier_shows_what_its_figures_come_to_now_and_not_when_it_was_las
             {"metric": "certified", "value": "2", "threshold": "2", "gap": "0"},
             {"metric": "revenue", "value": "80000", "threshold": "200000", "gap": "120000"},
         ]
+        assert (shown["sum"], shown["next_sum"]) == (None, None), "all of it is asked"
         it.clock.set(datetime(2027, 1, 1, 0, 0, 30, tzinfo=UTC))
         assert (await it.get(P1, PATH))["values"] == {"certified": "2", "revenue": "0"}
+
+
+async def test_a_tier_of_points_shows_how_many_there_are_and_how_many_are_needed(tmp_path):
+    async with started(tmp_path) as it:
+        await it.hear(activated("p1"))
+        body = {
+            "name": "Points",
+            "combine": "points",
+            "metrics": [{"name": "deals", "weight": "10"}, {"name": "courses", "weight": "5"}],
+            "levels": [{"name": "bronze", "pass_at": "20"}, {"name": "gold", "pass_at": "50"}],
+        }
+        draft = {"rulebook_id": "partner-tiers", "kind": "tier", "body": body, "examples": []}
+        assert (await it.post(ADMIN, "/rulebooks", draft)).status_code == 201
+        assert (await it.post(OTHER_ADMIN, "/rulebooks/partner-tiers/publish", {"version": 1})).status_code == 200
+        for metric, value in (("deals", "4"), ("courses", "1")):
+            fact = {"metric": metric, "ref": "q1", "value": value, "on": "2026-03-01"}
+            assert (await it.post(CM, f"{PATH}/metrics", fact)).status_code == 201
+        shown = await it.get(P1, PATH)
+        assert shown["level"] == "bronze"
+        assert shown["sum"] == {"metric": "points", "value": "45", "threshold": "20", "gap": "0"}
+        assert shown["next_sum"] == {"metric": "points", "value": "45", "threshold": "50", "gap": "5"}
 
 
 async def below_silver(it, grace_days=0):

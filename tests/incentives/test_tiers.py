@@ -362,6 +362,34 @@ def test_weighted_criteria_count_up_to_their_threshold(revenue, certified, each,
     assert outcome(values, each_above_zero=each, **WEIGHTED) == level
 
 
+THIRDS: dict[str, Any] = {
+    "combine": "weighted",
+    "metrics": [{"name": "revenue", "weight": "30"}, {"name": "certified", "weight": "70", "window": "latest"}],
+    "levels": [{"name": "gold", "thresholds": {"revenue": "300", "certified": "7"}, "pass_at": "10"}],
+}
+
+
+PASSES_AT_HALF = {"levels": [{"name": "gold", "thresholds": {"revenue": "300", "certified": "7"}, "pass_at": "50"}]}
+
+
+def test_who_reaches_a_weighted_sum_exactly_has_reached_it():
+    assert outcome({"revenue": "100", "certified": "0"}, **THIRDS) == "gold", "30 x 1/3 of 100"
+    assert outcome({"revenue": "99.99", "certified": "0"}, **THIRDS) == "none"
+    assert tier(log_of(**THIRDS).tell(fact("100"))).level == "gold"
+    assert tier(log_of(**THIRDS).as_then(RecordTierMetric=3).tell(fact("100"))).level is None
+
+
+def test_a_weighted_sum_is_said_with_what_is_missing():
+    decided = RULES.answer({"values": {"revenue": "299.99", "certified": "0"}}, rules(**THIRDS | PASSES_AT_HALF))
+    assert [one.text for one in decided.would_change] == [
+        "20.01 % of all weights more are needed for gold",
+        "7 more certified would count for gold",
+        "0.01 more revenue would count for gold",
+    ]
+    held = RULES.answer({"values": {"revenue": "300", "certified": "2"}}, rules(**THIRDS | PASSES_AT_HALF))
+    assert held.reasons[-1].text == "50 % of all weights of 50 that are needed"
+
+
 def test_a_weighted_threshold_of_nothing_is_refused_in_new_rules_and_stands_in_older_ones():
     levels = [{"name": "gold", "thresholds": {"revenue": "100", "certified": "0"}, "pass_at": "80"}]
     body = rules(**{**WEIGHTED, "levels": levels})
@@ -381,6 +409,8 @@ def test_points_add_up_with_a_least_value_of_each_kind():
     assert outcome({"deals": "5", "courses": "0"}, **points) == "none"
     assert outcome({"deals": "4", "courses": "2"}, **points) == "gold"
     assert outcome({"deals": "3", "courses": "3"}, **points) == "none"
+    short = RULES.answer({"values": {"deals": "3", "courses": "3"}}, rules(**points))
+    assert [one.text for one in short.would_change] == ["5 points more are needed for gold"], "of 50, 45 are there"
 
 
 def test_without_skipping_a_lower_level_that_is_not_met_stops_the_way_up():

@@ -27,8 +27,18 @@ from services.incentives.domain.tier import (
     Tiers,
     tier_id,
 )
-from services.incentives.domain.tier_rules import TIER, TIERS, MetricFact, criteria, decision_of, values_on
-from services.incentives.projections.tiers import ShownTier, shown_criterion, texts
+from services.incentives.domain.tier_rules import (
+    TIER,
+    TIERS,
+    Level,
+    MetricFact,
+    TierRules,
+    criteria,
+    decision_of,
+    sum_of,
+    values_on,
+)
+from services.incentives.projections.tiers import ShownCriterion, ShownTier, shown_criterion, texts
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -173,6 +183,11 @@ def _day(until: date | None, on: date) -> str | None:
     return iso(until) if until and on <= until else None
 
 
+def _summed(rules: TierRules, levels: list[Level], values: dict[str, Decimal]) -> ShownCriterion | None:
+    whole = sum_of(rules, next(iter(levels), None), values)
+    return shown_criterion(whole) if whole else None
+
+
 async def _with_next(caller: Caller, app: Application, document: dict[str, Any]) -> dict[str, Any]:
     """What it comes to now, why it is this level under the rules in force, and what would lead to the next one."""
     peek = app.executor.peek(caller.tenant)
@@ -183,7 +198,8 @@ async def _with_next(caller: Caller, app: Application, document: dict[str, Any])
         document["proposed"] = None
     version = (await peek(Rules.at(document["programme"]))).in_force(now)
     if version is None or version.kind != TIER:
-        return {**document, "reasons": [], "to_next": [], "criteria": [], "next_criteria": []}
+        nothing: dict[str, Any] = {"reasons": [], "to_next": [], "criteria": [], "next_criteria": []}
+        return {**document, **nothing, "sum": None, "next_sum": None}
     rules = TIERS.read(version.body)
     values = values_on(rules, tier.facts, today(now))
     why = decision_of(rules, values, document["level"])
@@ -196,4 +212,6 @@ async def _with_next(caller: Caller, app: Application, document: dict[str, Any])
         "to_next": plain(list(why.would_change)),
         "criteria": [shown_criterion(one) for level in held for one in criteria(level, values)],
         "next_criteria": [shown_criterion(one) for level in ahead for one in criteria(level, values)],
+        "sum": _summed(rules, held, values),
+        "next_sum": _summed(rules, ahead, values),
     }

@@ -403,12 +403,15 @@ HANDLES = (
         for evaluator, as_then in ((1, untold), (2, lowered_untold), (3, _as_now))
     ),
     *(
-        Handles(wish, decision, tier_and_payee_streams, reads=tier_book_streams, answer=tier_answer, evaluator=3)
-        for wish, decision in (
-            (tier.RecordTierMetric, tier.record_tier_metric),
-            (tier.EvaluateTier, tier.evaluate_tier),
-            (tier.DecideTierReview, tier.decide_tier_review),
+        Handles(
+            wish, decision, tier_and_payee_streams, reads=tier_book_streams, answer=tier_answer, evaluator=evaluator
         )
+        for wish, third, fourth in (
+            (tier.RecordTierMetric, tier.record_tier_metric_as_divided, tier.record_tier_metric),
+            (tier.EvaluateTier, tier.evaluate_tier_as_divided, tier.evaluate_tier),
+            (tier.DecideTierReview, tier.decide_tier_review_as_divided, tier.decide_tier_review),
+        )
+        for evaluator, decision in ((3, third), (4, fourth))
     ),
     Handles(recognition.RecordAchievement, recognition.record_achievement, recognition_stream, reads=rules_streams),
     Handles(recognition.TakeBackAchievement, recognition.take_back_achievement, recognition_stream),

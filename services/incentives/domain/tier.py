@@ -18,10 +18,13 @@ from services.incentives.domain.periods import Calendar
 from services.incentives.domain.tier_rules import (
     Criterion,
     MetricFact,
+    Sum,
     TierRules,
     criteria,
     qualified,
     tiers_at,
+    total_as_divided,
+    total_of,
     values_on,
 )
 from services.incentives.domain.two_people import FourEyes
@@ -288,7 +291,8 @@ def tier_id(programme: str, partner_id: str) -> str:
 class Moment:
     """In which programme, of whom, when, under which rules.
 
-    Not `stands`: a level that the rules no longer name counts as none, as it was once decided.
+    Not `stands`: a level that the rules no longer name counts as none, as it was once decided. `total` is how criteria
+    that are weighted or points are summed up.
     """
 
     programme: str
@@ -297,19 +301,23 @@ class Moment:
     version: int
     rules: TierRules
     stands: bool = True
+    total: Sum = total_of
 
     @property
     def on(self) -> date:
         return today(self.now)
+
+    def qualified(self, values: Mapping[str, Decimal]) -> str | None:
+        return qualified(self.rules, values, self.total)
 
     def gone(self, level: str | None) -> bool:
         """Whether the rules no longer name a level: it stands above and below none, until a person decides."""
         return self.stands and level is not None and self.rules.rank(level) < 0
 
 
-def _moment(wish: "Wish", book: Rulebook, *, stands: bool = True) -> Moment:
+def _moment(wish: "Wish", book: Rulebook, *, stands: bool = True, total: Sum = total_of) -> Moment:
     version, rules = tiers_at(book, wish.now)
-    return Moment(wish.programme, wish.partner_id, wish.now, version.version, rules, stands)
+    return Moment(wish.programme, wish.partner_id, wish.now, version.version, rules, stands, total)
 
 
 Wish = RecordTierMetric | EvaluateTier | DecideTierReview | OverrideTier
@@ -322,7 +330,12 @@ def record_tier_metric(wish: RecordTierMetric, tier: Tier, _payee: object, book:
 
 def record_tier_metric_of_named_levels(wish: RecordTierMetric, tier: Tier, _payee: object, book: Rulebook) -> Changed:
     """As the second evaluator decided: who had a level that the rules no longer name was moved to whatever it met."""
-    return _record(wish, tier, _moment(wish, book, stands=False))
+    return _record(wish, tier, _moment(wish, book, stands=False, total=total_as_divided))
+
+
+def record_tier_metric_as_divided(wish: RecordTierMetric, tier: Tier, _payee: object, book: Rulebook) -> Changed:
+    """As the third evaluator decided: who reached a sum exactly could be a hair below it."""
+    return _record(wish, tier, _moment(wish, book, total=total_as_divided))
 
 
 def _record(wish: RecordTierMetric, tier: Tier, at: Moment) -> Changed:
@@ -349,7 +362,12 @@ def evaluate_tier(wish: EvaluateTier, tier: Tier, _payee: object, book: Rulebook
 
 def evaluate_tier_of_named_levels(wish: EvaluateTier, tier: Tier, _payee: object, book: Rulebook) -> Changed:
     """As the second evaluator decided: who had a level that the rules no longer name was moved to whatever it met."""
-    return _evaluate(wish, tier, _moment(wish, book, stands=False))
+    return _evaluate(wish, tier, _moment(wish, book, stands=False, total=total_as_divided))
+
+
+def evaluate_tier_as_divided(wish: EvaluateTier, tier: Tier, _payee: object, book: Rulebook) -> Changed:
+    """As the third evaluator decided: who reached a sum exactly could be a hair below it."""
+    return _evaluate(wish, tier, _moment(wish, book, total=total_as_divided))
 
 
 def _evaluate(wish: EvaluateTier, tier: Tier, at: Moment) -> Changed:
@@ -362,7 +380,7 @@ def _evaluate(wish: EvaluateTier, tier: Tier, at: Moment) -> Changed:
         programme=wish.programme,
         partner_id=wish.partner_id,
         level=tier.level,
-        qualifies_for=qualified(at.rules, values),
+        qualifies_for=at.qualified(values),
         values=values,
         version=at.version,
         evaluated_on=at.on,
@@ -376,7 +394,7 @@ def _evaluated(tier: Tier, at: Moment) -> Changed:
     if tier.pinned_until is not None and at.on <= tier.pinned_until:
         return [], []
     values = values_on(at.rules, tier.facts, at.on)
-    level = qualified(at.rules, values)
+    level = at.qualified(values)
     if at.rules.rank(level) > at.rules.rank(tier.level) and not at.gone(tier.level):
         closed = [_closed(tier.review, RECOVERED, at)] if tier.review else []
         events, standing = _changed(tier, at, level, "evaluation", values)
@@ -457,15 +475,23 @@ def _changed(tier: Tier, at: Moment, level: str | None, cause: str, values: dict
     return [changed], [standing]
 
 
-def decide_tier_review(wish: DecideTierReview, tier: Tier, payee: object, book: Rulebook) -> Changed:
+def decide_tier_review(wish: DecideTierReview, tier: Tier, _payee: object, book: Rulebook) -> Changed:
     """A person keeps the tier until a day, waives the review, or after the grace lowers it to what the partner qualifies for.
 
     Who qualifies for its level by then has recovered. Raises GraceRuns while it still may.
     """
-    decided = decide_tier_review_at_any_time(wish, tier, payee, book)
+    return _decide_after_grace(wish, tier, _moment(wish, book))
+
+
+def decide_tier_review_as_divided(wish: DecideTierReview, tier: Tier, _payee: object, book: Rulebook) -> Changed:
+    """As the third evaluator decided: who reached a sum exactly could be a hair below it."""
+    return _decide_after_grace(wish, tier, _moment(wish, book, total=total_as_divided))
+
+
+def _decide_after_grace(wish: DecideTierReview, tier: Tier, at: Moment) -> Changed:
+    decided = _decide_review(wish, tier, at)
     if tier.review is None or wish.outcome != LOWER:
         return decided
-    at = _moment(wish, book)
     if _grace_runs(tier.review, at.on):
         raise GraceRuns(grace_until=iso(tier.review.grace_until))
     recovered, standing = _evaluated(tier, at)
@@ -479,11 +505,14 @@ def _grace_runs(review: TierReviewOpened, on: date) -> bool:
 
 def decide_tier_review_at_any_time(wish: DecideTierReview, tier: Tier, _payee: object, book: Rulebook) -> Changed:
     """As the second evaluator decided: a tier was lowered on any day of its grace, and though the partner had recovered."""
+    return _decide_review(wish, tier, _moment(wish, book, total=total_as_divided))
+
+
+def _decide_review(wish: DecideTierReview, tier: Tier, at: Moment) -> Changed:
     if not tier.known:
         raise NotFound
     if tier.review is None:
         raise WrongState("no review of this tier is open", state="none")
-    at = _moment(wish, book)
     if (wish.outcome == KEEP) != (wish.keep_until is not None and wish.keep_until > at.on):
         raise TierInvalid("keep_until goes with a day ahead")
     closed = replace(
@@ -494,7 +523,7 @@ def decide_tier_review_at_any_time(wish: DecideTierReview, tier: Tier, _payee: o
     if wish.outcome == KEEP:
         return [closed], []
     values = values_on(at.rules, tier.facts, at.on)
-    events, standing = _changed(tier, at, qualified(at.rules, values), "review", values)
+    events, standing = _changed(tier, at, at.qualified(values), "review", values)
     return [closed, *_by(events, wish.reason, wish.by)], standing
 
 

@@ -1,9 +1,10 @@
 """What a tier asks for: rules of the kind `tier`. They only say which level a partner qualifies for; people lower it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
+from fractions import Fraction
 from typing import Literal
 
 from chassis.decider import Refused
@@ -19,6 +20,10 @@ LEVELS_MAX, METRICS_MAX, MONTHS_MAX = 10, 20, 60
 GRACE_DAYS_MAX = 180
 Combine = Literal["all_of", "weighted", "points"]
 Source = Literal["reported", "revenue", "deals_won", "deals_approved", "leads_converted", "certified"]
+ALL_OF, WEIGHTED, POINTS = "all_of", "weighted", "points"
+SUMMED = {WEIGHTED: " % of all weights", POINTS: " points"}
+SHOWN = Decimal("0.01")
+"""To how many places a sum is shown; never more than there is."""
 REVENUE, CERTIFIED, LATEST, ANY_DAY = "revenue", "certified", "latest", "any_day"
 
 
@@ -162,40 +167,63 @@ def criteria(level: Level, values: Mapping[str, Decimal]) -> tuple[Criterion, ..
     return tuple(Criterion(metric=m, value=values.get(m, Decimal(0)), threshold=t) for m, t in named)
 
 
-def total_of(rules: TierRules, level: Level, values: Mapping[str, Decimal]) -> Decimal:
-    """What `pass_at` is compared with: percent of all weights, or points."""
+def total_of(rules: TierRules, level: Level, values: Mapping[str, Decimal]) -> Fraction:
+    """What `pass_at` is compared with, exactly: percent of all weights, or points."""
+    weights = {metric.name: Fraction(metric.weight) for metric in rules.metrics}
+    if rules.combine == POINTS:
+        return sum((weights[name] * Fraction(values.get(name, 0)) for name in weights), Fraction(0))
+    asked = [one for one in criteria(level, values) if one.threshold]
+    parts = (weights[it.metric] * min(Fraction(it.value) / Fraction(it.threshold), Fraction(1)) for it in asked)
+    whole = sum((weights[one] for one in level.thresholds), Fraction(0))
+    return sum(parts, Fraction(0)) * Fraction(PERCENT) / whole if whole else Fraction(0)
+
+
+def total_as_divided(rules: TierRules, level: Level, values: Mapping[str, Decimal]) -> Fraction:
+    """As the third evaluator summed up: a third of 30 was a hair below 10."""
     weights = {metric.name: metric.weight for metric in rules.metrics}
-    if rules.combine == "points":
-        return sum((weights[name] * values.get(name, Decimal(0)) for name in weights), Decimal(0))
+    if rules.combine == POINTS:
+        return Fraction(sum((weights[name] * values.get(name, Decimal(0)) for name in weights), Decimal(0)))
     parts = [
         weights[one.metric] * min(one.value / one.threshold, Decimal(1))
         for one in criteria(level, values)
         if one.threshold
     ]
     whole = sum((weights[one] for one in level.thresholds), Decimal(0))
-    return sum(parts, Decimal(0)) * PERCENT / whole if whole else Decimal(0)
+    return Fraction(sum(parts, Decimal(0)) * PERCENT / whole if whole else Decimal(0))
 
 
-def reached(rules: TierRules, level: Level, values: Mapping[str, Decimal]) -> bool:
+Sum = Callable[[TierRules, Level, Mapping[str, Decimal]], Fraction]
+
+
+def reached(rules: TierRules, level: Level, values: Mapping[str, Decimal], total: Sum = total_of) -> bool:
     """Whether a level's criteria are met."""
     found = criteria(level, values)
     if rules.each_above_zero and any(one.value <= 0 for one in found):
         return False
-    if rules.combine == "weighted":
-        return total_of(rules, level, values) >= level.pass_at
+    if rules.combine == WEIGHTED:
+        return total(rules, level, values) >= Fraction(level.pass_at)
     enough = all(not one.gap for one in found)
-    return enough and (rules.combine == "all_of" or total_of(rules, level, values) >= level.pass_at)
+    return enough and (rules.combine == ALL_OF or total(rules, level, values) >= Fraction(level.pass_at))
 
 
-def qualified(rules: TierRules, values: Mapping[str, Decimal]) -> str | None:
+def qualified(rules: TierRules, values: Mapping[str, Decimal], total: Sum = total_of) -> str | None:
     """The highest level whose criteria are met, None below the lowest."""
     highest = None
     for level in rules.levels:
-        if reached(rules, level, values):
+        if reached(rules, level, values, total):
             highest = level.name
         elif not rules.skip_levels:
             break
     return highest
+
+
+def sum_of(rules: TierRules, level: Level | None, values: Mapping[str, Decimal]) -> Criterion | None:
+    """The criterion that weighted criteria or points have beside their thresholds: their sum; None where there is none."""
+    if level is None or rules.combine == ALL_OF:
+        return None
+    exact = total_of(rules, level, values)
+    whole = (Decimal(exact.numerator) / exact.denominator).quantize(SHOWN, ROUND_FLOOR)
+    return Criterion(metric=rules.combine, value=tidy(whole), threshold=level.pass_at)
 
 
 def evaluate(facts: TierFacts, rules: TierRules) -> Decision:
@@ -213,6 +241,10 @@ def decision_of(rules: TierRules, values: Mapping[str, Decimal], level: str | No
         Reason(code=one.metric.replace("_", "-"), text=f"{one.metric} {tidy(one.value)} of {one.threshold}")
         for one in (criteria(held, values) if held else ())
     )
+    summed, short = sum_of(rules, held, values), sum_of(rules, ahead, values)
+    if summed:
+        said = f"{summed.value}{SUMMED[rules.combine]} of {summed.threshold} that are needed"
+        reasons = (*reasons, Reason(code=rules.combine, text=said))
     gaps = [one for one in criteria(ahead, values) if one.gap] if ahead else []
     changes = tuple(
         Change(
@@ -223,6 +255,9 @@ def decision_of(rules: TierRules, values: Mapping[str, Decimal], level: str | No
         for one in gaps
         if ahead
     )
+    if ahead and short and short.gap:
+        needed = f"{tidy(short.gap)}{SUMMED[rules.combine]} more are needed for {ahead.name}"
+        changes = (Change(code=rules.combine, text=needed, outcome=ahead.name), *changes)
     inputs = tuple(Input(name=name, value=str(value)) for name, value in sorted(values.items()))
     return Decision(outcome=level or "none", reasons=reasons, inputs=inputs, would_change=changes)
 
@@ -248,7 +283,7 @@ def faults(rules: TierRules) -> list[str]:
         "what is certified names its certification, and is the newest value (window latest or any_day)": any(
             _certified_amiss(metric) for metric in rules.metrics
         ),
-        "weighted criteria pass at 0 to 100 percent": rules.combine == "weighted"
+        "weighted criteria pass at 0 to 100 percent": rules.combine == WEIGHTED
         and any(not 0 <= level.pass_at <= PERCENT for level in rules.levels),
     }
     return [sentence for sentence, is_so in wrong.items() if is_so]
@@ -257,7 +292,7 @@ def faults(rules: TierRules) -> list[str]:
 def faults_of_new(rules: TierRules) -> list[str]:
     """What tier rules may have from an older release, and new ones may not: a weighted threshold of 0, never reached."""
     thresholds = [value for level in rules.levels for value in level.thresholds.values()]
-    if rules.combine == "weighted" and not all(thresholds):
+    if rules.combine == WEIGHTED and not all(thresholds):
         return ["a weighted threshold is above 0: leave out what a level does not ask for"]
     return []
 

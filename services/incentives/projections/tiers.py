@@ -75,7 +75,8 @@ class ShownCriterion(TypedDict):
 class ShownTier(TierDocument):
     """A partner's level with why it is that under the rules in force, and what would lead to the next one.
 
-    `values` are what its figures come to today, `criteria` those of its level, and `next_criteria` of the next one. Until
+    `values` are what its figures come to today, `criteria` those of its level, and `next_criteria` of the next one; `sum`
+    and `next_sum` what weighted criteria (in percent of all weights) or points come to beside what is needed. Until
     `appeal_until` it may be appealed that it was lowered. A level that one person has `proposed` the vendor alone reads.
     """
 
@@ -85,6 +86,8 @@ class ShownTier(TierDocument):
     to_next: list[Change]
     criteria: list[ShownCriterion]
     next_criteria: list[ShownCriterion]
+    sum: ShownCriterion | None
+    next_sum: ShownCriterion | None
 
 
 def evolve(document: TierDocument | None, seen: Seen) -> TierDocument:
