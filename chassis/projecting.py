@@ -39,6 +39,8 @@ class Log(Protocol):
 
     async def head(self) -> int: ...
 
+    def recent(self, after: int) -> Sequence[Any]: ...
+
     async def wait_beyond(self, position: int, timeout: float) -> None: ...
 
 
@@ -530,7 +532,8 @@ class ProjectionRunner:
     ) -> bool:
         """Waits until the model (all of them for "") has applied a source up to the position; False when time is over.
 
-        What a model does not read, it has reached. Without `tenant`, any tenant's progress of another service counts.
+        What a model does not read, it has reached, and what this process records for others keeps nobody waiting. Without
+        `tenant`, any tenant's progress of another service counts.
         """
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -545,8 +548,20 @@ class ProjectionRunner:
         if not asked:
             return False
         return all(
-            running.highest(lane, tenant) >= position for running in asked for lane in self._lanes(running, source)
+            self._is_there(running, lane, position, tenant)
+            for running in asked
+            for lane in self._lanes(running, source)
         )
+
+    def _is_there(self, running: Running, lane: str, position: int, tenant: str | None) -> bool:
+        at = running.highest(lane, tenant)
+        return at >= position or (lane == self.service and self._reads_none_of(running, at, position))
+
+    def _reads_none_of(self, running: Running, after: int, until: int) -> bool:
+        """Whether this process recorded all that lies between, and nothing of it is for the model."""
+        between = self._store.recent(after)
+        known = bool(between) and between[0].position == after + 1 and between[-1].position >= until
+        return known and not any(one.type in running.projection.own for one in between[: until - after])
 
     def _lanes(self, running: Running, source: str) -> list[str]:
         own = [self.service] if source == self.service and running.projection.own else []

@@ -120,6 +120,10 @@ class FakeLog:
     async def head(self) -> int:
         return len(self.lines)
 
+    def recent(self, after: int) -> list[Line]:
+        """What is in the list came from somewhere else."""
+        return []
+
     async def wait_beyond(self, position: int, timeout: float) -> None:
         self._news.clear()
         if len(self.lines) <= position:
@@ -187,6 +191,36 @@ async def test_the_own_feed_is_followed_and_waited_for(read_store: SqliteReadSto
         assert await read_store.get("board", TENANT, "d-9") == {"notes": ["late"], "won": None}
         assert (await read_store.get("board", TENANT, "d-1") or {})["notes"] == ["1", "4", "7", "10", "13", "16", "19"]
         assert not await runner.reached("board", OURS, last + 1, 0.01)
+
+
+class OwnLog(FakeLog):
+    """A log whose last events were recorded by this process, and never read."""
+
+    def __init__(self, remembered: int) -> None:
+        super().__init__()
+        self._remembered = remembered
+
+    def recent(self, after: int) -> list[Line]:
+        return self.lines[max(after, len(self.lines) - self._remembered) :]
+
+    async def feed(self, after: int, limit: int) -> list[Line]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("remembered", "position", "there"),
+    [(3, 2, True), (3, 3, False), (2, 2, False), (0, 1, False)],
+    ids=["of no concern", "its own", "one forgotten", "somebody else's"],
+)
+async def test_what_this_process_recorded_for_others_keeps_nobody_waiting(
+    read_store: SqliteReadStore, remembered: int, position: int, there: bool
+) -> None:
+    log = OwnLog(remembered)
+    log.add(Ignored(), Ignored(), Noted(deal_id="d", note="its own"))
+    runner = ProjectionRunner(OURS, log, read_store, [board()], settings=SETTINGS)
+    await runner.prepare()
+
+    assert await runner.reached("board", OURS, position, 0.0) is there
 
 
 class Distant(FakeLog):
