@@ -14,6 +14,8 @@ from tests.scenarios.test_money_pages import portal_of, sent
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 DISPUTES = "/v1/registration/disputes"
 SAID = "We have advised them since January."
+TO_DECIDE = "/disputes?stage=to_decide"
+EVIDENCE = {"kind": "mail", "dated_on": "2026-01-12", "sha256": "a" * 64}
 
 
 async def page_of(it: System, name: str, path: str = "/disputes") -> str:
@@ -92,7 +94,15 @@ async def test_an_arbiter_who_reads_no_deals_decides_on_the_disputes_own_page(it
     await it.settle()
     _, waits = await contested(it, "Damson Glass", "damson-glass.com")
     path = f"/disputes/{waits}"
+    question, shown = {"question": "Who asked first?"}, {"evidence": [EVIDENCE]}
+    done(await (await it.who("dora")).post(f"{DISPUTES}/{waits}/request-evidence", question, key=key()))
+    done(await (await it.who("southbridge")).post(f"{DISPUTES}/{waits}/show-evidence", shown, key=key()))
+    await it.settle()
     async with portal_of(it, await it.who("mia")) as mia:
+        for asked in ("/worklist", "/"):
+            listed = (await mia.get(asked)).text.partition("<main")[2]
+            assert f'<a href="{TO_DECIDE}">Damson Glass</a>' in listed, asked
+        assert f'href="{path}"' in (await mia.get(TO_DECIDE)).text
         assert f'href="{path}"' in (await mia.get("/disputes")).text
         assert (await mia.get(f"/deals/{waits}")).status_code == 403
         before = (await mia.get(path)).text

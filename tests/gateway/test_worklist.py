@@ -82,6 +82,21 @@ def test_an_admin_reads_what_waits_for_any_role_and_may_look_at_its_own_alone() 
     assert own["roles"] == Contains.any_of(["admin", "arbiter", "person:s-1"])
 
 
+@pytest.mark.parametrize(
+    ("who", "asked"),
+    [
+        ({"kind": "vendor", "roles": ("marketing",), "duties": ("arbiter",)}, "arbiter"),
+        ({"kind": "vendor", "roles": ("deal_desk",), "duties": ("fund_manager",)}, "fund_manager"),
+        ({"kind": "partner", "partner_id": "p-1", "roles": ("marketer",)}, "marketer"),
+    ],
+)
+def test_who_reads_no_events_of_a_service_reads_what_it_asks_of_them(who: dict[str, Any], asked: str) -> None:
+    mine = waiting_for(Principal(tenant="acme", subject="s-1", **who))
+    assert mine is not None
+    assert "source" not in mine
+    assert asked in mine["roles"].values
+
+
 def test_what_is_settled_waits_no_more_until_it_is_asked_again() -> None:
     assert named(RAISED, CLEARED) == []
     assert named(RAISED, CLEARED, RAISED) == ["r-1.review.0"]

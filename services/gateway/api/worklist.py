@@ -10,7 +10,6 @@ from chassis.http import App, Caller, Paged, Paging, Reader, listed, page, reads
 from chassis.identity import Principal
 from chassis.read_store.port import Contains
 from services.gateway.access import READ_WORKLIST
-from services.gateway.api.reading import sources_of
 from services.gateway.projections.worklist import Task, person
 
 router = APIRouter(prefix="/v1", tags=["reading"])
@@ -42,8 +41,11 @@ async def task_page(
 
 
 def waiting_for(who: Principal, role: str | None = None, *, own: bool = False) -> dict[str, Any] | None:
-    """The filter of the worklist that leaves what is asked of this visitor, in one role where it is named; None: nothing."""
-    side = {"source": sources_of(who), "side": who.kind, "partner_id": who.partner_ids or None}
+    """The filter of the worklist that leaves what is asked of this visitor, in one role where it is named; None: nothing.
+
+    Whoever is asked may know it, also who reads no events of the service that asks.
+    """
+    side = {"side": who.kind, "partner_id": who.partner_ids or None}
     asked = {name: value for name, value in side.items() if value is not None}
     if reads_all(who) and not own:
         return {**asked, "side": "vendor"} | ({"roles": Contains(role)} if role else {})
