@@ -87,6 +87,14 @@ async def test_the_filters_and_the_place_in_the_list_hold_on_the_page(it: System
     assert await found(cursor=first["next_cursor"]) == {"Birch Mills"}
 
 
+async def under_review(it: System, deal_id: str) -> None:
+    """The desk asks for evidence, and gets it."""
+    question, shown = {"question": "Who asked first?"}, {"evidence": [EVIDENCE]}
+    done(await (await it.who("dora")).post(f"{DISPUTES}/{deal_id}/request-evidence", question, key=key()))
+    done(await (await it.who("southbridge")).post(f"{DISPUTES}/{deal_id}/show-evidence", shown, key=key()))
+    await it.settle()
+
+
 async def test_an_arbiter_who_reads_no_deals_decides_on_the_disputes_own_page(it: System) -> None:
     ada = await it.who("ada")
     staff = {"handle": "mia", "name": "Mia", "mail": "mia@acme.example", "roles": ["marketing"], "duties": ["arbiter"]}
@@ -94,10 +102,7 @@ async def test_an_arbiter_who_reads_no_deals_decides_on_the_disputes_own_page(it
     await it.settle()
     _, waits = await contested(it, "Damson Glass", "damson-glass.com")
     path = f"/disputes/{waits}"
-    question, shown = {"question": "Who asked first?"}, {"evidence": [EVIDENCE]}
-    done(await (await it.who("dora")).post(f"{DISPUTES}/{waits}/request-evidence", question, key=key()))
-    done(await (await it.who("southbridge")).post(f"{DISPUTES}/{waits}/show-evidence", shown, key=key()))
-    await it.settle()
+    await under_review(it, waits)
     async with portal_of(it, await it.who("mia")) as mia:
         for asked in ("/worklist", "/"):
             listed = (await mia.get(asked)).text.partition("<main")[2]
