@@ -2,8 +2,7 @@
 
 PORT ?= 8080
 DATA ?= ./data
-# A test waits for programs and engines about as long as it computes: three of them keep two cores busy.
-WORKERS ?= 3
+WORKERS ?= 2
 TAG ?= dev
 SERVICES := onboarding registration attribution incentives gateway
 DISTRIBUTED ?= /var/tmp/entente
@@ -14,7 +13,7 @@ ARGS ?=
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
 PY := .venv/bin/python
-PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadgroup
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(PY) -m piptools compile --quiet --generate-hashes --allow-unsafe \
 	--strip-extras --no-emit-options
 # The stamp carries the lock's checksum: another lock means another install, an older file date does not.

@@ -28,28 +28,24 @@ from tests.engines import (
 )
 from tests.engines.kafka import Broker
 
-ENGINES = frozenset(
-    {
-        "accounting",
-        "asyncapi_complaints",
-        "bao",
-        "broker",
-        "chromium",
-        "kafka",
-        "kustomize",
-        "mongo",
-        "postgres",
-        "postgres_server",
-        "promtool",
-        "three_engines",
-    }
-)
+BROKERS = frozenset({"broker", "kafka", "three_engines"})
+ENGINES = BROKERS | {
+    "accounting",
+    "asyncapi_complaints",
+    "bao",
+    "chromium",
+    "kustomize",
+    "mongo",
+    "postgres",
+    "postgres_server",
+    "promtool",
+}
 
 Missing = Callable[[], str | None]
 Running = Callable[[], AbstractContextManager[str]]
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 8 << 30
 
-# Two cores are shared by all workers and the engines, so the time of one example says nothing. A change is judged on
+# Two cores are shared by both workers and the engines, so the time of one example says nothing. A change is judged on
 # examples that are the same each time; everybody else looks further with each run.
 settings.register_profile("entente", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("entente")
@@ -73,14 +69,13 @@ def _has_room(folder: Path) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs an engine, and begin with the long tests: in the end no worker waits for one that others began late.
-
-    The files keep their order otherwise, and each is one worker's, so that what its tests share is made once.
-    """
+    """Mark what needs an engine, and keep all Kafka tests on one xdist worker: one JVM is enough for two cores."""
     for item in items:
-        if ENGINES.intersection(getattr(item, "fixturenames", ())):
+        wanted = ENGINES.intersection(getattr(item, "fixturenames", ()))
+        if wanted:
             item.add_marker(pytest.mark.engine)
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+        if wanted & BROKERS:
+            item.add_marker(pytest.mark.xdist_group("kafka"))
 
 
 def pytest_collection_finish() -> None:

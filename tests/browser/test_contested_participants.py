@@ -1,11 +1,14 @@
 """Two entries are one customer, and who takes part in a deal holds what another deal does: it is heard, and may have to leave."""
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Browse
 from tests.browser.portal import go, go_until, reload_until
 from tests.browser.running import Running
 from tests.browser.state import NORTH, SOUTH, Customer, approve, register
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 REGISTRATION = "/v1/registration"
 JUNIPER = Customer("Juniper Grove Spirits Ltd", "GB", "juniper-grove.co.uk", "44000.00")

@@ -2,12 +2,15 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
 from tests.browser.portal import fill_in, go, go_until, reload_until, up_to_date
 from tests.browser.running import Running
 from tests.browser.state import NORTH, SOUTH, Customer, approve, register
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 LARCH = Customer("Larch Valley Dairies BV", "NL", "larch-valley.nl", "14000.00")
 MELK = Customer("Melkerij Larch BV", "NL", "melkerij-larch.nl", "16000.00")

@@ -1,11 +1,14 @@
 """A partner contests what was decided: it says why, the desk asks for more, the partner shows a document, without a script."""
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
 from tests.browser.portal import go_until, reload_until, up_to_date
 from tests.browser.running import Running
 from tests.browser.state import NORTH, SOUTH, TERRAZZO, Customer, State, approve, register
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 def test_a_rejection_is_contested_and_the_desk_asks_for_a_document(browse: Browse, state: State) -> None:

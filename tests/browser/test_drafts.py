@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse
@@ -9,6 +10,7 @@ from tests.browser.portal import fill_in, go, go_until, reload_until
 from tests.browser.running import Running, until
 from tests.browser.state import SOUTH, Customer
 
+pytestmark = pytest.mark.xdist_group("browser")
 PENHALLOW = Customer("Penhallow Tin Ltd", "GB", "penhallow-tin.co.uk", "8000.00")
 
 

@@ -1,11 +1,14 @@
 """The vendor keeps a customer and a family to itself, and gives them free again, without JavaScript."""
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
 from tests.browser.portal import fill_in, go, reload_until, up_to_date
 from tests.browser.running import Running
 from tests.browser.state import Customer
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 ASPEN = Customer("Aspen Ferries Oy", "FI", "aspen-ferries.fi", "17000.00")
 

@@ -9,6 +9,8 @@ from tests.browser.running import Running, until
 from tests.browser.state import NORTH, Customer, approve, win
 from tests.browser.state import register as registered
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 FOCUSED = """() => {
   const here = document.activeElement;
   return [here.name || here.textContent.trim(), getComputedStyle(here).outlineStyle];

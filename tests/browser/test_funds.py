@@ -11,6 +11,7 @@ from tests.browser.conftest import Browse
 from tests.browser.portal import go_until
 from tests.browser.running import Running, until
 
+pytestmark = pytest.mark.xdist_group("browser")
 PROOF = {"invoice": "a" * 64, "photo": "b" * 64}
 
 

@@ -1,10 +1,13 @@
 """A file of deals or of sales facts in the hands of people: tried, mended by what is said of each row, taken back."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse
 from tests.browser.portal import go
 from tests.browser.running import Running
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 TABLE = """customer,country,website,products,amount,currency
 Alderwood Mills Ltd,GB,alderwood-mills.co.uk,platform,12000.00,GBP

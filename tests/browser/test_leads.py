@@ -1,11 +1,14 @@
 """Leads in the hands of people: a partner takes one that has no name, and the desk lets one go that was held back."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse
 from tests.browser.portal import go, reload_until
 from tests.browser.running import Running, until
 from tests.browser.state import State, offered
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 def test_a_partner_takes_a_lead_and_only_then_reads_whose_it_is(browse: Browse, system: Running, state: State) -> None:

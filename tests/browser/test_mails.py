@@ -2,10 +2,13 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
 from tests.browser.portal import go
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 CLEAR = """Customer: Morwen Kilns Ltd
 Country: United Kingdom

@@ -2,12 +2,15 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
 from tests.browser.portal import axis, fill_in, go, go_until, in_crm, register, reload_until
 from tests.browser.running import Running
 from tests.browser.state import Customer
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 AURELIA = Customer("Aurelia Glas GmbH", "DE", "aurelia-glas.de", "30000.00")
 BORDEN = Customer("Borden Wagons BV", "NL", "borden-wagons.nl", "12000.00", ("analytics", "security"))

@@ -11,6 +11,7 @@ from tests.browser.portal import complaints_of, go, go_until, reload_until, sign
 from tests.browser.running import Running, running_system, until
 from tests.browser.state import LUMIERE, MONEY, SOUTH, approve, register, win
 
+pytestmark = pytest.mark.xdist_group("browser")
 SPIFF = {
     "kind": "spiff",
     "name": "Spring bonus",

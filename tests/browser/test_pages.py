@@ -13,6 +13,8 @@ from tests.browser.portal import axis, complaints_of, go, sign_in
 from tests.browser.running import Running
 from tests.browser.state import HALDEN, OSTSEE
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 PORTAL = Path(__file__).parents[2] / "services" / "gateway" / "api" / "portal"
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1}
 IDENTIFIER = re.compile(r"[0-9a-f-]{30,}")

@@ -13,6 +13,7 @@ from tests.browser.portal import complaints_of, go, go_until, reload_until, sign
 from tests.browser.running import PROVIDER_SECRET, Client, Running, running_system, until
 from tests.browser.state import LUMIERE, MONEY, SOUTH, approve, payable, refund, register, win
 
+pytestmark = pytest.mark.xdist_group("browser")
 BATCHES = "/payment-batches"
 
 

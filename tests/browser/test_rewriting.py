@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
 from tests.browser.portal import go, go_until
 from tests.browser.running import Running
 
+pytestmark = pytest.mark.xdist_group("browser")
 MONEY = "/v1/incentives"
 ACCEPT = {"outcome": "accepted_as_is"}
 QUOTE = "c" * 64

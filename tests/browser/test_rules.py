@@ -2,10 +2,13 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse
 from tests.browser.state import HALDEN
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 def test_rules_are_tried_on_customers_that_are_found_anew(browse: Browse) -> None:

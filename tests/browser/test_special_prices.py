@@ -1,10 +1,13 @@
 """A special price in the hands of people: granted after a refusal that says why, read by its partner, and ended."""
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Browse
 from tests.browser.portal import go_until
 from tests.browser.running import Running
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 def the_form(page: Page) -> Locator:

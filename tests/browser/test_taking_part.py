@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Browse
@@ -9,6 +10,7 @@ from tests.browser.portal import go, go_until, reload_until
 from tests.browser.running import Running, until
 from tests.browser.state import NORTH, SOUTH, Customer, approve, register
 
+pytestmark = pytest.mark.xdist_group("browser")
 JOINED = "/events?type=entente.registration.ParticipantJoined.v1"
 WANTED = Customer("Aurora Fjordkraft AS", "NO", "aurora-fjordkraft.no", "61000.00")
 

@@ -1,11 +1,14 @@
 """What of a sale cannot be rated, and finance that resolves it."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse
 from tests.browser.portal import go_until
 from tests.browser.running import Running
 from tests.browser.state import HALDEN, State
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 def test_finance_says_of_what_came_without_an_amount_that_it_earns_nothing(

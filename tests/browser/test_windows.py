@@ -1,11 +1,13 @@
 """What a window brings at its end: a line of no deal that says what it came from, and waits as the plan's lines do."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse
 from tests.browser.running import Running, until
 from tests.browser.state import MONEY, NORTH, Customer, approve, refund, register, win
 
+pytestmark = pytest.mark.xdist_group("browser")
 HABICHT = Customer("Habicht Optik AG", "DE", "habicht-optik.de", "30000.00")
 MEERWIND = Customer("Meerwind Segel KG", "DE", "meerwind-segel.de", "45000.00")
 CLIMB = {

@@ -1,5 +1,6 @@
 """What waits is on the worklist of who should look, with the way to it, and goes from there when it is seen to."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse
@@ -7,6 +8,7 @@ from tests.browser.portal import reload_until
 from tests.browser.running import Running
 from tests.browser.state import NORTH, Customer, register
 
+pytestmark = pytest.mark.xdist_group("browser")
 WANTED = Customer("Perlmutt Knopf AG", "DE", "perlmutt-knopf.de", "8800.00")
 
 

@@ -147,7 +147,7 @@ def test_the_engines_end_in_order_however_often_they_are_told_to(kafka: str, pos
 def test_the_target_finds_what_needs_an_engine_wherever_it_is() -> None:
     make = ["make", "-n", "test-engines", "ARGS="]
     shown = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    selected = shown.partition("-m pytest")[2].split("--no-loadscope-reorder")[1].split()
+    selected = shown.partition("-m pytest")[2].split("--dist loadgroup")[1].split()
     assert selected == ["-m", "engine"]
     two_replicas = [
         sys.executable,
