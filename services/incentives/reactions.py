@@ -220,10 +220,10 @@ def _win_ref(it: DealWon | RevenueReversed) -> str:
     return f"{it.opportunity_id}-{it.win_no}"
 
 
-async def _recognise(seen: Seen, app: Application, *achieved: Achieved, again: bool = False) -> None:
+async def _recognise(seen: Seen, app: Application, *these: Achieved, again: bool = False) -> None:
     """Counts it. `again`: it stands after all, which is asked each time, so that an old word that is repeated is known."""
     rules = await rules_of_kind(app, seen.tenant, RECOGNITION)
-    for it, partner_id in _each_partner(achieved) if rules else ():
+    for it, partner_id in _each_partner(these) if rules else ():
         name = f"give_back_{it.achievement}" if again else "record_achievement"
         wish = RecordAchievement(
             payee_id=partner_id,
@@ -240,13 +240,13 @@ async def _recognise(seen: Seen, app: Application, *achieved: Achieved, again: b
         await app.react(seen, f"{name}-{partner_id}", wish)
 
 
-def _each_partner(achieved: Iterable[Achieved]) -> Iterator[tuple[Achieved, str]]:
-    return ((it, partner_id) for it in achieved for partner_id in it.partner_ids)
+def _each_partner(these: Iterable[Achieved]) -> Iterator[tuple[Achieved, str]]:
+    return ((it, partner_id) for it in these for partner_id in it.partner_ids)
 
 
-async def _take_back(seen: Seen, app: Application, reason_code: str, *achieved: Achieved) -> None:
+async def _take_back(seen: Seen, app: Application, reason_code: str, *these: Achieved) -> None:
     rules = await rules_of_kind(app, seen.tenant, RECOGNITION)
-    for it, partner_id in _each_partner(achieved) if rules else ():
+    for it, partner_id in _each_partner(these) if rules else ():
         await _take_back_of(seen, app, partner_id, it, reason_code)
 
 
