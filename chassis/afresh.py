@@ -4,30 +4,15 @@ A command comes prepared: with what its service found in memory and in streams t
 runs take all that as it is in the log; a full one prepares the command anew, from what the other world held by then.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
-from chassis.decider import Stream
 from chassis.event import frozen
-from chassis.execution import Look, Peek
+from chassis.execution import Glimpse
 
 Mode = Literal["recorded", "full"]
 RECORDED: Mode = "recorded"
 FULL: Mode = "full"
-
-
-class Glimpse(Peek):
-    """Reads streams as the other world had them when a command came."""
-
-    def __init__(self, look: Look, differs: Callable[[Stream], bool]) -> None:
-        self._look, self._differs = look, differs
-
-    async def all(self, streams: Iterable[Stream]) -> list[Any]:
-        return [await self._look(stream) for stream in streams]
-
-    def differs(self, stream: Stream) -> bool:
-        """Whether the stream has come out differently in the other world."""
-        return self._differs(stream)
 
 
 @frozen

@@ -29,6 +29,7 @@ Slot = Stream | tuple[Stream, ...]
 Slots = tuple[Slot, ...]
 Look = Callable[[Stream], Awaitable[Any]]
 """Reads the state of a stream."""
+Besides = Callable[[Any], Iterable[Stream]]
 TRIES = 3
 QUEUE_MAX = 256
 
@@ -60,7 +61,8 @@ class Handles:
     one stream, else a tuple with one list a stream. Where a slot is a tuple of streams, its state is a tuple of states
     and its result a list of lists. `answer` makes the body that the caller gets from the states after the command.
     `prepare` looks up again what the command was prepared with, where other rules decide it in a shadow run. It is
-    `prepared_from_facts` where all that it reads, but for the rulebook, is the same under any rules.
+    `foreseen` where it then writes no streams but those of its record and those that `besides` tells: of the kind and the
+    body of the rules that are tried, which streams they may have a command write besides, or None where they have none.
     """
 
     command: type[Any]
@@ -69,8 +71,9 @@ class Handles:
     reads: Callable[[Any], Slots] = _no_streams
     answer: Callable[..., Mapping[str, Any]] = no_answer
     evaluator: int = 1
-    prepare: Callable[[Any, Look], Awaitable[Any]] | None = None
-    prepared_from_facts: bool = False
+    prepare: Callable[[Any, "Glimpse"], Awaitable[Any]] | None = None
+    foreseen: bool = False
+    besides: Callable[[str, Mapping[str, Any]], Besides | None] | None = None
 
     def touched(self, wish: Any) -> "Touched":
         """The streams that the command touches, worked out once for all that is done with it."""
@@ -220,6 +223,20 @@ class Peek:
     async def all(self, streams: Iterable[Stream]) -> list[Any]:
         """The states of several streams now, from one reading of the log."""
         return [tail.state for tail in await self._tails.now(self._tenant, streams)]
+
+
+class Glimpse(Peek):
+    """Reads streams as the other world of a shadow run had them when a command came."""
+
+    def __init__(self, look: Look, differs: Callable[[Stream], bool]) -> None:
+        self._look, self._differs = look, differs
+
+    async def all(self, streams: Iterable[Stream]) -> list[Any]:
+        return [await self._look(stream) for stream in streams]
+
+    def differs(self, stream: Stream) -> bool:
+        """Whether a stream that was read has come out differently in the other world."""
+        return self._differs(stream)
 
 
 class Queues:

@@ -602,9 +602,9 @@ def spread_of(blueprint: Blueprint, settings: ServiceSettings, handles: Sequence
 def may_spread(blueprint: Blueprint, handles: Iterable[Handles]) -> bool:
     """Whether it is known before of each command whom it concerns.
 
-    Nobody knows it of one that is prepared again from what was decided: it may touch other streams than its record tells.
+    Nobody knows it of one that is prepared again and not foreseen: it may write other streams than its record tells.
     """
-    return bool(blueprint.declared_in) and all(one.prepared_from_facts or one.prepare is None for one in handles)
+    return bool(blueprint.declared_in) and all(one.foreseen or one.prepare is None for one in handles)
 
 
 def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, ports: Any = None) -> Service:

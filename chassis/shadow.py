@@ -20,10 +20,10 @@ from typing import Any, NotRequired, TypedDict
 
 import msgspec
 
-from chassis.afresh import FULL, Afresh, Glimpse, MakeAfresh, Mode, Remade
+from chassis.afresh import FULL, Afresh, MakeAfresh, Mode, Remade
 from chassis.decider import Problem, Raced, Refused, Stream, stream_base
 from chassis.event import TYPES, Seen, canonical_json, decode, encode, frozen, iso
-from chassis.execution import Handles, Touched, Verdict, judge, writes
+from chassis.execution import Glimpse, Handles, Touched, Verdict, judge, writes
 from chassis.identity import Recent
 from chassis.record import REFUSED, At, CommandRecorded
 from chassis.rulebook import Decision, Rulebook, Rules, Version
@@ -406,6 +406,7 @@ class Again:
         self._books: tuple[Rulebook, Rulebook] | None = None
         self._newest = {one.command.type: one for one in sorted(handles, key=lambda one: one.evaluator)}
         self._written: dict[str, list[Recorded]] = {}
+        self._wish: tuple[Recorded, Any] | None = None
         self._past = Past(store)
         self._loaded: Recent[str, list[Recorded]] = Recent(LOADED_MAX)
 
@@ -458,6 +459,13 @@ class Again:
         """Who decides such a command by now."""
         return self._newest[record.command_type]
 
+    def wish_of(self, recorded: Recorded) -> Any:
+        """The command itself, read once while it is in hand."""
+        if self._wish is None or self._wish[0] is not recorded:
+            record: CommandRecorded = recorded.event
+            self._wish = recorded, decode(record.command_type, record.command)
+        return self._wish[1]
+
     def _may_differ(self, places: Places) -> bool:
         if self._book in places.guarded:
             return False
@@ -467,7 +475,7 @@ class Again:
         """What the command wrote in the other world, where that is something else."""
         record: CommandRecorded = recorded.event
         handles, known = self.handles_of(record), places.all
-        wish = decode(record.command_type, record.command)
+        wish = self.wish_of(recorded)
         remade = await self._prepared(handles, wish, known, recorded)
         touched = handles.touched(remade.wish)
         guarded = touched.guarded
@@ -500,10 +508,10 @@ class Again:
     async def _prepared(self, handles: Handles, wish: Any, known: Mapping[str, At], recorded: Recorded) -> Remade:
         if handles.prepare is None and self._afresh is None:
             return Remade(wish=wish)
-        look = partial(self._look, known, recorded)
+        glimpse = Glimpse(partial(self._look, known, recorded), self._differs)
         if handles.prepare is not None:
-            wish = await handles.prepare(wish, look)
-        return await self._afresh.prepare(wish, Glimpse(look, self._differs)) if self._afresh else Remade(wish=wish)
+            wish = await handles.prepare(wish, glimpse)
+        return await self._afresh.prepare(wish, glimpse) if self._afresh else Remade(wish=wish)
 
     def _differs(self, stream: Stream) -> bool:
         return self._apart.find(stream.name(self._tenant)) is not None

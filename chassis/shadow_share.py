@@ -12,13 +12,14 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from chassis.afresh import RECORDED, Mode
 from chassis.decider import Stream
-from chassis.event import canonical_json, decode, frozen
-from chassis.execution import Handles
-from chassis.record import At, CommandRecorded
+from chassis.event import canonical_json, frozen
+from chassis.execution import Besides, Handles
+from chassis.record import At
 from chassis.settings import ServiceSettings
 from chassis.shadow import PAGE_EVENTS, ROWS_MAX, Again, Apart, Candidate, Eyes, Places, Report, ShadowRow, Sums, Window
 from chassis.store.port import EventStore, Recorded
@@ -287,6 +288,7 @@ class Share(Telling):
         super().__init__(*again)
         self._number, self._shares = number, Shares(len(links) + 1)
         self._apart: Ours = Ours(number, self._shares)
+        self._besides_of = cache(self._besides_of_rules)
         self.peers = Peers(links, self._apart, lead)
 
     async def take(self, recorded: Recorded) -> None:
@@ -309,19 +311,26 @@ class Share(Telling):
 
     def _streams(self, recorded: Recorded, places: Places) -> tuple[Collection[str], Collection[str]]:
         """The streams that the command writes, and all that it touches, in the log and as it is decided by now."""
-        record: CommandRecorded = recorded.event
-        handles = self.handles_of(record)
-        if handles.evaluator == recorded.evaluator:
+        handles = self.handles_of(recorded.event)
+        besides = self._besides_of(handles)
+        writes = list(besides(self.wish_of(recorded))) if besides else []
+        reads: Iterable[Stream] = ()
+        if handles.evaluator != recorded.evaluator:
+            touched = handles.touched(self.wish_of(recorded))
+            writes, reads = writes + touched.guarded, touched.read
+        if not (writes or reads):
             return places.guarded, places.all
-        touched = handles.touched(decode(record.command_type, record.command))
-        guarded = {*places.guarded, *(one.name(self._tenant) for one in touched.guarded)}
-        return guarded, {*places.all, *guarded, *(one.name(self._tenant) for one in touched.read)}
+        guarded = {*places.guarded, *(one.name(self._tenant) for one in writes)}
+        return guarded, {*places.all, *guarded, *(one.name(self._tenant) for one in reads)}
+
+    def _besides_of_rules(self, handles: Handles) -> Besides | None:
+        return handles.besides(self._candidate.kind, self._candidate.body) if handles.besides else None
 
     async def _look(self, known: Mapping[str, At], recorded: Recorded, stream: Stream) -> Any:
-        """As for one process. Raises RuntimeError for a stream that another share may have changed and was not asked for."""
+        """As for one process: what the command's record does not tell is asked for now."""
         name = stream.name(self._tenant)
         if name not in known and name in self._shares.last:
-            raise RuntimeError(f"{recorded.command_id} was prepared again from {name}, which is no fact")
+            await self._ask((name,))
         return await super()._look(known, recorded, stream)
 
     async def _ask(self, given: Iterable[str]) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 import pytest
 
-from chassis.afresh import FULL, Glimpse, Remade
+from chassis.afresh import FULL, Remade
+from chassis.execution import Glimpse
 from chassis.segments import SEGMENT_EVENTS
 from chassis.settings import ServiceSettings
 from chassis.shadow import Window, run

@@ -13,7 +13,8 @@ import orjson
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from chassis.afresh import FULL, Glimpse, Remade
+from chassis.afresh import FULL, Remade
+from chassis.execution import Glimpse
 from chassis.shadow import Report, run
 from chassis.shadow_api import ShadowBody, asked_for
 from contracts.values import AccountId

@@ -4,6 +4,7 @@ from typing import Any
 
 from chassis.execution import Handles
 from chassis.rulebook import Kind
+from services.registration.application import asking_more
 from services.registration.application.answers import (
     answer,
     appealed,
@@ -30,7 +31,6 @@ from services.registration.application.answers import (
     whole,
     withdrawn,
 )
-from services.registration.application.registering import with_exclusives
 from services.registration.application.streams import (
     adding_streams,
     aliasing_streams,
@@ -335,6 +335,8 @@ INVITATION_HANDLES = (
     Handles(LapseInvitation, lapse_invitation, streams=invitation_streams),
 )
 
+SCREENED_AGAIN: dict[str, Any] = {"prepare": asking_more.screening, "foreseen": True}
+
 HANDLES = (
     *LEAD_HANDLES,
     *INVITATION_HANDLES,
@@ -357,12 +359,22 @@ HANDLES = (
         streams=registering_streams,
         reads=registering_reads,
         answer=answer,
-        prepare=with_exclusives,
-        prepared_from_facts=True,
+        prepare=asking_more.registration,
+        foreseen=True,
+        besides=asking_more.registering_besides,
     ),
     Handles(ReturnDeal, return_deal, streams=deal_streams, reads=book_streams, answer=whole),
     *(
-        Handles(ResubmitDeal, decision, resubmitting_streams, reads=unseen_streams, answer=answer, evaluator=evaluator)
+        Handles(
+            ResubmitDeal,
+            decision,
+            resubmitting_streams,
+            reads=unseen_streams,
+            answer=answer,
+            evaluator=evaluator,
+            **SCREENED_AGAIN,
+            besides=asking_more.resubmitting_besides,
+        )
         for evaluator, decision in (
             (1, resubmit_deal_in_brief),
             (2, resubmit_deal_in_full),
@@ -396,15 +408,33 @@ HANDLES = (
         answer=whole,
     ),
     *(
-        Handles(ApproveDeal, decision, settling_streams, reads=around_streams, answer=looked_at, evaluator=evaluator)
+        Handles(
+            ApproveDeal,
+            decision,
+            settling_streams,
+            reads=around_streams,
+            answer=looked_at,
+            evaluator=evaluator,
+            **SCREENED_AGAIN,
+        )
         for evaluator, decision in ((1, approve_deal_counting_amendments), (2, approve_deal))
     ),
     Handles(RevokeDeal, revoke_deal, streams=deal_and_claims_streams, reads=book_streams, answer=whole),
-    Handles(EscalateReview, escalate_review, streams=settling_streams, reads=around_streams, answer=whole),
+    Handles(EscalateReview, escalate_review, settling_streams, reads=around_streams, answer=whole, **SCREENED_AGAIN),
     Handles(RejectDeal, reject_deal, streams=deal_and_claims_streams, reads=book_streams, answer=whole),
-    Handles(QueueDeal, queue_deal, streams=settling_streams, reads=around_streams, answer=whole),
-    Handles(PromoteDeal, promote_deal_without_due, streams=settling_streams, reads=around_streams, answer=whole),
-    Handles(PromoteDeal, promote_deal, streams=settling_streams, reads=around_streams, answer=whole, evaluator=2),
+    Handles(QueueDeal, queue_deal, settling_streams, reads=around_streams, answer=whole, **SCREENED_AGAIN),
+    *(
+        Handles(
+            PromoteDeal,
+            decision,
+            settling_streams,
+            reads=around_streams,
+            answer=whole,
+            evaluator=evaluator,
+            **SCREENED_AGAIN,
+        )
+        for evaluator, decision in ((1, promote_deal_without_due), (2, promote_deal))
+    ),
     Handles(WithdrawDeal, withdraw_deal, streams=deal_and_claims_streams, reads=book_streams, answer=withdrawn),
     *(
         Handles(MergeDuplicate, decision, merging_streams, reads=book_streams, answer=whole, evaluator=evaluator)
@@ -500,7 +530,7 @@ HANDLES = (
         )
     ),
     *(
-        Handles(ConcludeDispute, decision, streams=concluding_streams, reads=around_streams, evaluator=evaluator)
+        Handles(ConcludeDispute, decision, concluding_streams, around_streams, evaluator=evaluator, **SCREENED_AGAIN)
         for evaluator, decision in (
             (1, conclude_dispute_at_once),
             (2, conclude_dispute_between_deals),
@@ -509,7 +539,7 @@ HANDLES = (
             (5, conclude_dispute),
         )
     ),
-    Handles(ReleaseSlot, release_slot, streams=releasing_streams),
+    Handles(ReleaseSlot, release_slot, streams=releasing_streams, prepare=asking_more.release, foreseen=True),
     Handles(AddExclusion, add_exclusion, streams=exclusion_streams, answer=excluded),
     Handles(EndExclusion, end_exclusion, streams=exclusion_streams, answer=excluded),
     Handles(RecordPartnerFacts, record_partner_facts, streams=lambda c: (Partners.at(c.partner_id),)),

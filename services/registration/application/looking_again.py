@@ -7,8 +7,9 @@ what the last screening had found. All else that commands were made with is as r
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from chassis.afresh import Glimpse, Remade
+from chassis.afresh import Remade
 from chassis.event import LEFT_OUT, LeftOut, replace
+from chassis.execution import Glimpse
 from contracts.values import AccountId, RegistrationId
 from services.registration.application.on_deals import followed, seen_before
 from services.registration.application.ports import PastAccounts

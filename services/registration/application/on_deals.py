@@ -75,7 +75,7 @@ def screening_again(
         found = await index.near(tenant, deal.first.customer, deal.accounts)
         wish = make(deal, await screens(peek, deal, asked, found, screening_id))
         if isinstance(wish, ResubmitDeal):
-            return replace(wish, traces=await _traces_again(peek, deal, wish.details))
+            return replace(wish, traces=await traces_again(peek, deal, wish.details))
         return wish
 
     return prepare
@@ -159,11 +159,11 @@ async def screens(peek: Peek, deal: Deal, asked: Asked, found: Found, screening_
         "screening_id": screening_id,
         "gives_way": (replaced,) if replaced else (),
         "targets": targets_of(await with_absorbed(peek, deal.accounts), first.customer, first.reach.products),
-        "traces": await _traces_again(peek, deal, deal.now_details),
+        "traces": await traces_again(peek, deal, deal.now_details),
     }
 
 
-async def _traces_again(peek: Peek, deal: Deal, details: Details) -> tuple[Trace, ...]:
+async def traces_again(peek: Peek, deal: Deal, details: Details) -> tuple[Trace, ...]:
     """What the deal leaves behind with these details, under the rules that judge it."""
     first = deal.first
     rules = rules_of(deal, await peek(Rules.at(first.programme)))

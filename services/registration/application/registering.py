@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from chassis.afresh import Glimpse
 from chassis.decider import Stream
 from chassis.event import LEFT_OUT, LeftOut, frozen, human_number, stable_id
-from chassis.execution import Look, Peek
+from chassis.execution import Peek
 from chassis.rulebook import Rulebook, Rules
 from contracts.values import AccountId, PartnerId, ProductLine, RegistrationId
 from services.registration.application.ports import AccountIndex
@@ -37,7 +36,7 @@ from services.registration.domain.overlap import GROUP, Reach, normal_product
 from services.registration.domain.partner_facts import Partners
 from services.registration.domain.partner_standing import Exclusive, names_of
 from services.registration.domain.partner_tier import TiersOf
-from services.registration.domain.rules import ASKED, Matching, Step, day_in
+from services.registration.domain.rules import ASKED, DealRules, Matching, Step, day_in
 from services.registration.domain.screening import DEAL_RULES, Facts, Screening, competitor, screen
 from services.registration.domain.submitting import already, background_of, claim_of, facts_of, open_deals
 from services.registration.domain.trace import Trace, TracesOf, traces_of
@@ -79,7 +78,8 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
     near = await index.near(tenant, wish.customer, who.met)
     opens = all(key.account_id is None for key in who.keys)
     here = who.accounts if opens else await with_absorbed(peek, who.accounts)
-    traces = await _left_behind(peek, wish)
+    rules = await rules_for(peek, wish)
+    traces = left_behind(wish, rules) if rules else ()
     return RegisterDeal(
         registration_id=wish.registration_id,
         number=human_number("R", wish.registration_id),
@@ -99,10 +99,10 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         confidential=wish.confidential,
         replaces=await giving_way(peek, wish.replaces),
         targets=targets_of(here, wish.customer, wish.products),
-        slots=await _slots_seen(peek, wish),
+        slots=await slots_seen(peek, wish, rules) if rules else None,
         lead_id=wish.lead_id,
         traces=traces,
-        lost=await _lost(peek, wish, traces),
+        lost=await lost_before(peek, wish, traces),
         group=who.group,
         groups=tuple(dict.fromkeys(who.groups)),
         now=wish.now,
@@ -112,7 +112,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         one_with=tuple(PartnerId(one) for one in wish.one_with) if wish.replaces and wish.one_with else LEFT_OUT,
         in_full=True,
         documents=True,
-        exclusives=await _exclusives(peek, wish),
+        exclusives=await exclusives_of(peek, wish, rules) if rules else LEFT_OUT,
     )
 
 
@@ -157,31 +157,23 @@ async def group_around(peek: Peek, account_id: AccountId) -> Group:
     return Group(root_id=account_id, members=head.members, changes=head.group_changes)
 
 
-async def _left_behind(peek: Peek, wish: Submission) -> tuple[Trace, ...]:
-    """What the registration leaves behind under the rules in force."""
+async def rules_for(peek: Peek, wish: Submission | RegisterDeal) -> DealRules | None:
+    """The rules that judge what is submitted now; None where there are none."""
     version = (await peek(Rules.at(wish.programme))).in_force(wish.now)
-    if version is None:
-        return ()
+    return DEAL_RULES.read(version.body) if version else None
+
+
+def left_behind(wish: Submission | RegisterDeal, rules: DealRules) -> tuple[Trace, ...]:
+    """What the registration leaves behind under these rules."""
     documents = (one.sha256 for one in wish.details.evidence)
-    return traces_of(wish.customer, wish.partner_id, documents, DEAL_RULES.read(version.body))
+    return traces_of(wish.customer, wish.partner_id, documents, rules)
 
 
-async def with_exclusives(wish: RegisterDeal, look: Look) -> RegisterDeal:
-    """The registration as rules would have had it made that look for exclusive territories, where those of then did not.
-
-    What was known of them when the command came stands in the log, whether a rule asked for it or not.
-    """
-    if not isinstance(wish.exclusives, LeftOut):
-        return wish
-    found = await _exclusives(Glimpse(look, lambda _: False), wish)
-    return wish if isinstance(found, LeftOut) else replace(wish, exclusives=found)
-
-
-async def _exclusives(peek: Peek, wish: Submission | RegisterDeal) -> tuple[Exclusive, ...] | LeftOut:
-    """What others alone are authorised for of what is asked for, where the rules in force look for that."""
-    version = (await peek(Rules.at(wish.programme))).in_force(wish.now)
-    rules = DEAL_RULES.read(version.body) if version else None
-    if rules is None or not rules.exclusive_territories:
+async def exclusives_of(
+    peek: Peek, wish: Submission | RegisterDeal, rules: DealRules
+) -> tuple[Exclusive, ...] | LeftOut:
+    """What others alone are authorised for of what is asked for, where the rules look for that."""
+    if not rules.exclusive_territories:
         return LEFT_OUT
     role = wish.role or (await peek(Partners.at(wish.partner_id))).first_role
     place = wish.customer.place(wish.scope)
@@ -199,7 +191,9 @@ async def _exclusives(peek: Peek, wish: Submission | RegisterDeal) -> tuple[Excl
     )
 
 
-async def _lost(peek: Peek, wish: Submission, traces: Iterable[Trace]) -> tuple[RegistrationId, ...]:
+async def lost_before(
+    peek: Peek, wish: Submission | RegisterDeal, traces: Iterable[Trace]
+) -> tuple[RegistrationId, ...]:
     """The partner's deals with this customer that were lost, and that named another country or role."""
     asked = await peek.all([TracesOf.at(trace.identity) for trace in traces if trace.kind == ASKED])
     if not any(state.left for state in asked):
@@ -251,15 +245,13 @@ async def with_absorbed(peek: Peek, accounts: Iterable[AccountId]) -> tuple[Acco
     return (*known, *(await with_absorbed(peek, absorbed) if absorbed else ()))
 
 
-async def _slots_seen(peek: Peek, wish: Submission) -> SlotsSeen | None:
+async def slots_seen(peek: Peek, wish: Submission | RegisterDeal, rules: DealRules) -> SlotsSeen | None:
     """The partner's slots of this quarter; None where the rules do not count.
 
     Deals are read only where no slot is left, or the quarter is new: else a registration costs the same however many
     deals are open.
     """
-    version = (await peek(Rules.at(wish.programme))).in_force(wish.now)
-    rules = DEAL_RULES.read(version.body) if version else None
-    if rules is None or not rules.counts_open:
+    if not rules.counts_open:
         return None
     quarter = quarter_of(wish.now)
     state: Capacity = await peek(capacity_streams(wish.partner_id, quarter))
