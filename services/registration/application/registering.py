@@ -76,8 +76,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
     """Finds the accounts that the customer's keys belong to, and those that resemble it."""
     who = await identified(peek, wish)
     near = await index.near(tenant, wish.customer, who.met)
-    opens = all(key.account_id is None for key in who.keys)
-    here = who.accounts if opens else await with_absorbed(peek, who.accounts)
+    here = who.accounts if who.new else await with_absorbed(peek, who.accounts)
     rules = await rules_for(peek, wish)
     traces = left_behind(wish, rules) if rules else ()
     return RegisterDeal(
@@ -124,6 +123,11 @@ class Identified:
     named: tuple[AccountId, ...]
     contradicted: dict[AccountId, Candidate]
     groups: tuple[Group, ...]
+
+    @property
+    def new(self) -> bool:
+        """Whether none of its keys was ever seen."""
+        return all(key.account_id is None for key in self.keys)
 
     @property
     def accounts(self) -> tuple[AccountId, ...]:
