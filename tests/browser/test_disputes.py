@@ -40,6 +40,20 @@ def test_a_rejection_is_contested_and_the_desk_asks_for_a_document(browse: Brows
     partner.get_by_role("button", name="Write", exact=True).click()
     expect(partner.locator("#notes")).to_contain_text("Their buyer is away until Monday.")
 
+    arbiter = browse("ada", path, java_script_enabled=False)
+    disputed(arbiter, "Under review")
+    _decide(arbiter, "letter_required", "Let the customer say it.")
+    _brings_the_letter(partner, path)
+
+
+def _brings_the_letter(partner: Page, path: str) -> None:
+    go_until(partner, path, partner.locator("#dispute").filter(has_text="Let the customer say it."))
+    partner.get_by_text("Show the customer's letter").click()
+    partner.locator("#dispute").get_by_label("Dated").fill("2026-11-21")
+    partner.locator("#dispute").get_by_label("SHA-256 of the file").fill("b" * 64)
+    partner.get_by_role("button", name="Show", exact=True).click()
+    expect(partner.locator("#dispute")).to_contain_text("b" * 64)
+
 
 def test_a_displaced_holder_contests_it_and_the_new_holder_appeals(browse: Browse, system: Running) -> None:
     wanted = Customer("Quellhof Brauerei GmbH", "DE", "quellhof-brauerei.de", "31000.00")

@@ -25,6 +25,7 @@ from services.registration.domain.dispute import (
     DisputeConcluded,
     DisputeDecided,
     DisputeHeard,
+    DisputeLetterShown,
     DisputeOpened,
     Disputes,
     FileDispute,
@@ -34,6 +35,8 @@ from services.registration.domain.dispute import (
     WithdrawDispute,
     WrongShare,
 )
+from services.registration.domain.keeping import TooMuchEvidence
+from services.registration.projections.disputes import DISPUTES
 from services.registration.publishing import publish
 from services.registration.reactions import DEADLINES
 from tests.registration.deals import CONTOSO, NOW, SEALED, Town, approval, product
@@ -55,6 +58,14 @@ def contested() -> Town:
     town.run(approval())
     town.register("b", "p-2")
     town.run(filed())
+    return town
+
+
+def rejected() -> Town:
+    """B alone, which the desk rejected."""
+    town = Town()
+    town.register("b", "p-2")
+    town.run(RejectDeal(**on(), reason_code="other", message=SEALED, by="desk-1"))
     return town
 
 
@@ -427,6 +438,60 @@ def test_a_required_letter_decides_when_its_time_is_over(letter: bool, outcome: 
     assert case[0].outcome == outcome
 
 
+@pytest.mark.parametrize("dated_on", [date(2026, 3, 1), date(2026, 3, 2)])
+def test_whose_deal_was_rejected_shows_the_required_letter_in_the_dispute(dated_on: date) -> None:
+    town, letter = rejected(), replace(LETTER, dated_on=dated_on)
+    town.run(filed(against=()))
+    town.run(decision("letter_required", by="arbiter-1"))
+    show = ShowDisputeEvidence(**on(), evidence=(letter,), by="seller-p-2")
+
+    [[shown]] = town.run(show)
+    assert (town.run(show), stage(town)) == ([[]], "decided"), "the same letter again changes nothing"
+    [document] = project(DISPUTES, told(*town.of(Disputes.at("b")))).values()
+    case, *_ = town.run(conclusion(gives_way=()))
+
+    assert shown == DisputeLetterShown(
+        registration_id=B,
+        number="R-b",
+        programme="default",
+        partner_id=PartnerId("p-2"),
+        evidence=(letter,),
+        shown_by="seller-p-2",
+        shown_at=NOW,
+    )
+    assert (document["stage"], document["due_at"]) == ("decided", "2026-03-13T17:00:00Z")
+    assert [one["sha256"] for one in document["evidence"]] == ["d" * 64]
+    won = ("overturned", "approved") if dated_on >= NOW.date() else ("upheld", "rejected")
+    assert (case[0].outcome, str(town.state(Deals.at("b")).status)) == won
+
+
+def test_a_required_letter_comes_in_time_and_only_where_it_was_asked_for() -> None:
+    town, late = contested(), APPEAL_ENDS + timedelta(seconds=1)
+    town.run(decision("letter_required"))
+    with pytest.raises(FilingClosed):
+        town.run(ShowDisputeEvidence(**on(now=late), evidence=(LETTER,), by="seller-p-2"))
+    many = tuple(replace(LETTER, sha256=f"{number:064}") for number in range(21))
+    with pytest.raises(TooMuchEvidence):
+        town.run(ShowDisputeEvidence(**on(), evidence=many, by="seller-p-2"))
+
+    other = contested()
+    other.run(decision("upheld"))
+    with pytest.raises(WrongState):
+        other.run(ShowDisputeEvidence(**on(), evidence=(LETTER,), by="seller-p-2"))
+
+
+def test_a_letter_that_was_shown_in_a_dispute_counts_but_not_as_the_fifth_evaluator_decided() -> None:
+    def concluded(evaluator: int | None) -> str:
+        town = contested()
+        town.run(RequestDisputeEvidence(**on(), question=SEALED, by="arbiter-1"))
+        town.run(ShowDisputeEvidence(**on(), evidence=(LETTER,), by="seller-p-2"))
+        town.run(decision("letter_required"))
+        outcome: str = town.run(conclusion(), evaluator)[0][0].outcome
+        return outcome
+
+    assert (concluded(None), concluded(5)) == ("overturned", "upheld")
+
+
 def test_a_case_is_concluded_once() -> None:
     town = contested()
     town.run(decision("upheld"))
@@ -447,9 +512,7 @@ def overtaken(outcome: str) -> Town:
 
 def decided_late(outcome: str) -> Town:
     """B was rejected and disputes that while nobody holds; c is approved on the same before the arbiter decides."""
-    town = Town()
-    town.register("b", "p-2")
-    town.run(RejectDeal(**on(), reason_code="other", message=SEALED, by="desk-1"))
+    town = rejected()
     town.run(filed(against=()))
     town.register("c", "p-3")
     town.run(approval("c", "p-3"))

@@ -8,7 +8,7 @@ import jsonschema_rs
 import pytest
 from pydantic import ValidationError
 
-from chassis.case import STEPS
+from chassis.case import SHOW, STEPS
 from services.registration.api import deals, disputes, invitations, leads, reviews
 from services.registration.api.bodies import RegisterBody
 from services.registration.api.machines import DEALS, DISPUTES, MACHINES, form
@@ -22,7 +22,7 @@ from services.registration.domain.deal_commands import (
     NoteActivity,
     WarnInactivity,
 )
-from services.registration.domain.dispute import ConcludeDispute
+from services.registration.domain.dispute import ConcludeDispute, ShowDisputeEvidence
 from services.registration.domain.lead_commands import ForgetLead
 from services.registration.domain.lead_machine import MOVES
 from services.registration.domain.machine import Move
@@ -93,7 +93,13 @@ def test_every_verb_is_asked_for_under_its_name(name: str, path: str) -> None:
 
 def test_a_dispute_is_published_as_the_case_decides() -> None:
     published = {(move.begins, move.leads) for move in DISPUTES.values()}
-    assert published >= {(begins, (leads,)) for begins, leads in STEPS.values()}
+    steps = {(begins, (leads,)) for step, (begins, leads) in STEPS.items() if step != SHOW}
+    assert published >= steps
+    by_letter: Move[Any] = DISPUTES[ShowDisputeEvidence]
+    assert (by_letter.begins, by_letter.leads) == (
+        ("evidence_requested", "decided"),
+        ("under_review", "decided"),
+    ), "a letter that the decision asks for comes after it"
 
 
 # The form

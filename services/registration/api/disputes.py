@@ -106,7 +106,7 @@ async def request(dispute_id: Id, body: QuestionBody, caller: Writer, app: App) 
 
 @router.post("/disputes/{dispute_id}/show-evidence")
 async def show(dispute_id: Id, body: ShowBody, caller: Writer, app: App) -> Response:
-    """Answers with documents."""
+    """Answers with documents: where the vendor asks for more, and where its decision asks for a letter of the customer."""
     evidence = tuple(one.evidence() for one in body.evidence)
     action = ShowDisputeEvidence
     return await _take(dispute_id, action, caller, app, lambda fields: action(**fields, evidence=evidence))

@@ -106,6 +106,7 @@ _STEPS = {
 DISPUTES: Moves = {
     FileDispute: Move("file", FILED_FROM, (Stage.OPENED,)),
     **{command: Move(verb, STEPS[step][0], (STEPS[step][1],)) for command, (step, verb) in _STEPS.items()},
+    ShowDisputeEvidence: Move("show-evidence", (*STEPS[SHOW][0], Stage.DECIDED), (STEPS[SHOW][1], Stage.DECIDED)),
 }
 MACHINES: dict[str, tuple[type[StrEnum], Moves]] = {
     "deal": (Status, DEALS),

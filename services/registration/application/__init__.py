@@ -99,6 +99,7 @@ from services.registration.domain.concluding import (
     conclude_dispute,
     conclude_dispute_at_once,
     conclude_dispute_between_deals,
+    conclude_dispute_by_letters_of_the_deal,
     conclude_dispute_of_who_waits,
     conclude_dispute_without_time_in_a_split,
 )
@@ -151,6 +152,7 @@ from services.registration.domain.dispute import (
     hear_dispute,
     request_dispute_evidence,
     show_dispute_evidence,
+    show_dispute_evidence_before_the_decision,
     unanswered,
     withdraw_any_dispute,
     withdraw_dispute,
@@ -512,10 +514,17 @@ HANDLES = (
         Handles(command, decision, dispute_streams, reads=disputed_streams, answer=case_of, evaluator=evaluator)
         for command, first, then in (
             (RequestDisputeEvidence, request_dispute_evidence, request_dispute_evidence),
-            (ShowDisputeEvidence, show_dispute_evidence, show_dispute_evidence),
             (DecideDispute, decide_dispute_between_two, decide_dispute),
         )
         for evaluator, decision in ((1, first), (2, answering(then)))
+    ),
+    *(
+        Handles(ShowDisputeEvidence, decision, dispute_streams, disputed_streams, answer=case_of, evaluator=evaluator)
+        for evaluator, decision in (
+            (1, show_dispute_evidence_before_the_decision),
+            (2, answering(show_dispute_evidence_before_the_decision)),
+            (3, answering(show_dispute_evidence)),
+        )
     ),
     *(
         Handles(HearDispute, decision, dispute_streams, reads=disputed_streams, evaluator=evaluator)
@@ -536,7 +545,8 @@ HANDLES = (
             (2, conclude_dispute_between_deals),
             (3, conclude_dispute_of_who_waits),
             (4, conclude_dispute_without_time_in_a_split),
-            (5, conclude_dispute),
+            (5, conclude_dispute_by_letters_of_the_deal),
+            (6, conclude_dispute),
         )
     ),
     Handles(ReleaseSlot, release_slot, streams=releasing_streams, prepare=asking_more.release, foreseen=True),

@@ -1,6 +1,7 @@
 """What a dispute's final decision does, in one commit, to the deals and the claims that it is about."""
 
 from collections.abc import Callable, Container
+from datetime import date
 from functools import partial
 
 from chassis.decider import Raced
@@ -8,7 +9,13 @@ from services.registration.domain.claim import CONTESTED
 from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, extend, release, share
 from services.registration.domain.deal import Deal, Status, evolve
 from services.registration.domain.deal_commands import GivesWay
-from services.registration.domain.deal_events import DealApproved, DealEvent, DealMoved, ProtectionExtended
+from services.registration.domain.deal_events import (
+    DealApproved,
+    DealEvent,
+    DealMoved,
+    Evidence,
+    ProtectionExtended,
+)
 from services.registration.domain.dispute import (
     DISPUTABLE,
     LETTER_REQUIRED,
@@ -51,6 +58,17 @@ def conclude_dispute(
     Who wins waits where somebody else came to hold the customer meanwhile, who is no side of the dispute; where nobody
     holds it any more, its review is over. Who takes part in a deal and loses leaves it; the deal goes on.
     """
+    return _concluded(wish, dispute, deal, claims, *streams, effect=_effect_with_time, letters=_letters)
+
+
+def conclude_dispute_by_letters_of_the_deal(
+    wish: ConcludeDispute,
+    dispute: Dispute,
+    deal: Deal,
+    claims: tuple[Claims, ...],
+    *streams: *tuple[Others, *Around],
+) -> Concluded:
+    """As the fifth evaluator decided: a letter counted on the deal or from the beginning, not one shown in the dispute."""
     return _concluded(wish, dispute, deal, claims, *streams, effect=_effect_with_time)
 
 
@@ -105,6 +123,7 @@ def _concluded(
     claims: tuple[Claims, ...],
     *streams: *tuple[Others, *Around],
     effect: "Chosen",
+    letters: "Documents | None" = None,
 ) -> Concluded:
     others, around = streams[0], streams[1:]
     decided = dispute.decided
@@ -112,7 +131,7 @@ def _concluded(
         return [], [], [[] for _ in claims], [[] for _ in others]
     gone_on = _gone_on(wish, deal, claims)
     deal = evolve(deal, gone_on[0]) if gone_on else deal
-    outcome = _outcome(decided.outcome, deal, dispute)
+    outcome = _outcome(decided.outcome, (letters or _filed_letters)(deal, dispute), dispute.first.opened_at.date())
     seen = look_again(wish, deal, claims, *around).decided(APPROVE, deal)
     follows = effect(outcome, wish, dispute, seen, claims, others)
     effects = () if follows is _nothing else effects_of(outcome, dispute, others, wish.now)
@@ -122,6 +141,7 @@ def _concluded(
 
 
 Effect = Callable[[str, ConcludeDispute, Dispute, Look, tuple[Claims, ...], Others], Changes]
+Documents = Callable[[Deal, Dispute], tuple[Evidence, ...]]
 Chosen = Callable[[str, ConcludeDispute, Dispute, Look, tuple[Claims, ...], Others], Effect]
 
 
@@ -223,12 +243,18 @@ def _gone_on(wish: ConcludeDispute, deal: Deal, claims: tuple[Claims, ...]) -> l
     return [DealMoved(**deal.header, accounts=wish.accounts, merge_id="", moved_at=wish.now)]
 
 
-def _outcome(decided: str, deal: Deal, dispute: Dispute) -> str:
+def _filed_letters(deal: Deal, dispute: Dispute) -> tuple[Evidence, ...]:
+    return (*deal.now_details.evidence, *dispute.first.evidence)
+
+
+def _letters(deal: Deal, dispute: Dispute) -> tuple[Evidence, ...]:
+    return (*deal.now_details.evidence, *dispute.evidence)
+
+
+def _outcome(decided: str, shown: tuple[Evidence, ...], asked_on: date) -> str:
     """A letter that was required and came wins the dispute; else it stays as it was."""
     if decided != LETTER_REQUIRED:
         return decided
-    shown = (*deal.now_details.evidence, *dispute.first.evidence)
-    asked_on = dispute.first.opened_at.date()
     return OVERTURNED if any(one.kind == LETTER and one.dated_on >= asked_on for one in shown) else UPHELD
 
 

@@ -23,6 +23,7 @@ from services.registration.domain.deal import Deal, Status
 from services.registration.domain.deal_commands import OnDeal, Screens
 from services.registration.domain.deal_events import Evidence, OfDeal
 from services.registration.domain.judging import rules_of
+from services.registration.domain.keeping import EVIDENCE_MAX, TooMuchEvidence
 from services.registration.domain.review_clock import appeal_until
 from services.registration.domain.rules import DealRules
 
@@ -109,6 +110,15 @@ class DisputeEvidenceShown(OfDispute):
     shown_at: datetime
 
 
+@event("registration.DisputeLetterShown.v1")
+class DisputeLetterShown(OfDispute):
+    """What the partner shows where the decision asks for a letter of the customer; it stands as decided."""
+
+    evidence: tuple[Evidence, ...]
+    shown_by: str
+    shown_at: datetime
+
+
 @event("registration.DisputeHeard.v1")
 class DisputeHeard(OfDispute):
     """It is under review: an arbiter decides it by `due_at`."""
@@ -167,6 +177,7 @@ DisputeEvent = (
     DisputeOpened
     | DisputeEvidenceRequested
     | DisputeEvidenceShown
+    | DisputeLetterShown
     | DisputeHeard
     | DisputeDecided
     | DisputeAppealed
@@ -263,11 +274,12 @@ class NotFiled(Refused):
 
 @frozen
 class Dispute:
-    """What decisions ask of a dispute."""
+    """What decisions ask of a dispute. `shown` are the documents that came since it was filed."""
 
     case: Case = field(default_factory=Case)
     opened: DisputeOpened | None = None
     decided: DisputeDecided | None = None
+    shown: tuple[Evidence, ...] = ()
 
     @property
     def first(self) -> DisputeOpened:
@@ -279,6 +291,17 @@ class Dispute:
     def header(self) -> dict[str, Any]:
         """The fields of `OfDispute`."""
         return {one.name: getattr(self.first, one.name) for one in fields(OfDispute)}
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """All documents that were shown in it."""
+        return (*self.first.evidence, *self.shown)
+
+    @property
+    def awaits_letter(self) -> bool:
+        """Whether it is decided, and goes as the customer says in a letter."""
+        decided = self.decided
+        return self.case.stage == Stage.DECIDED and decided is not None and decided.outcome == LETTER_REQUIRED
 
 
 # Decisions
@@ -382,7 +405,25 @@ def request_dispute_evidence(
 def show_dispute_evidence(
     wish: ShowDisputeEvidence, dispute: Dispute, deal: Deal, book: Rulebook
 ) -> list[DisputeEvent]:
-    """Answers with documents; the arbiter decides next."""
+    """Answers with documents; the arbiter decides next. Where it is decided by a letter, until the time for that is over.
+
+    That comes here, since a deal that was rejected or revoked takes no documents any more.
+    """
+    if not dispute.awaits_letter:
+        return show_dispute_evidence_before_the_decision(wish, dispute, deal, book)
+    in_time(dispute.case.due_at, wish.now)
+    known = {one.sha256 for one in dispute.evidence}
+    new = tuple({one.sha256: one for one in wish.evidence if one.sha256 not in known}.values())
+    if len(known) + len(new) > EVIDENCE_MAX:
+        raise TooMuchEvidence(limit=EVIDENCE_MAX)
+    told = {"evidence": new, "shown_by": wish.by, "shown_at": wish.now}
+    return [DisputeLetterShown(**dispute.header, **told)] if new else []  # type: ignore[arg-type]
+
+
+def show_dispute_evidence_before_the_decision(
+    wish: ShowDisputeEvidence, dispute: Dispute, deal: Deal, book: Rulebook
+) -> list[DisputeEvent]:
+    """As the first two evaluators decided: once it was decided nothing was shown, nor a letter that was asked for."""
     dispute.case.may(SHOW)
     due_at = _after(deal, book, DECISION_DAYS, wish.now)
     return [
@@ -514,18 +555,18 @@ def evolve(dispute: Dispute, happened: DisputeEvent) -> Dispute:
             return replace(dispute, case=case.moved(WITHDRAW, None))
         case DisputeAnswered():
             return dispute
+        case DisputeLetterShown(evidence=shown):
+            return replace(dispute, shown=(*dispute.shown, *shown))
+        case DisputeEvidenceShown(evidence=shown, due_at=due_at):
+            return replace(dispute, case=case.moved(SHOW, due_at), shown=(*dispute.shown, *shown))
         case _:
             return replace(dispute, case=_waiting(case, happened))
 
 
-def _waiting(
-    case: Case, happened: DisputeEvidenceRequested | DisputeEvidenceShown | DisputeHeard | DisputeAppealed
-) -> Case:
+def _waiting(case: Case, happened: DisputeEvidenceRequested | DisputeHeard | DisputeAppealed) -> Case:
     match happened:
         case DisputeEvidenceRequested(due_at=due_at):
             return case.moved(REQUEST, due_at)
-        case DisputeEvidenceShown(due_at=due_at):
-            return case.moved(SHOW, due_at)
         case DisputeHeard(due_at=due_at):
             return case.moved(HEAR, due_at)
         case DisputeAppealed(due_at=due_at):

@@ -16,6 +16,7 @@ from services.registration.domain.dispute import (
     DisputeEvidenceRequested,
     DisputeEvidenceShown,
     DisputeHeard,
+    DisputeLetterShown,
     DisputeOpened,
     DisputeWithdrawn,
     Holder,
@@ -153,9 +154,8 @@ def _changes(document: DisputeDocument, happened: object) -> dict[str, Any]:
     match happened:
         case DisputeEvidenceRequested(question=question, due_at=at):
             return {"stage": "evidence_requested", "question": plain(question), "due_at": iso(at)}
-        case DisputeEvidenceShown(evidence=shown, due_at=at):
-            evidence = [*document["evidence"], *plain(shown)]
-            return {"stage": "under_review", "evidence": evidence, "due_at": iso(at)}
+        case DisputeEvidenceShown() | DisputeLetterShown():
+            return _shown(document, happened)
         case DisputeHeard(due_at=at):
             return {"stage": "under_review", "due_at": iso(at)}
         case DisputeDecided(outcome=outcome, reason=reason, shares=shares, due_at=until, decided_by=by):
@@ -171,6 +171,12 @@ def _changes(document: DisputeDocument, happened: object) -> dict[str, Any]:
             return {"stage": "withdrawn", "due_at": None}
         case _:
             return {}
+
+
+def _shown(document: DisputeDocument, it: DisputeEvidenceShown | DisputeLetterShown) -> dict[str, Any]:
+    """More documents; those that were asked for go to an arbiter, a letter leaves it as it was decided."""
+    heard = {"stage": "under_review", "due_at": iso(it.due_at)} if isinstance(it, DisputeEvidenceShown) else {}
+    return {**heard, "evidence": [*document["evidence"], *plain(it.evidence)]}
 
 
 def _sharing(document: DisputeDocument, shares: Sequence[Effect]) -> list[dict[str, Any]]:
@@ -213,10 +219,10 @@ def _own_appeal(document: dict[str, Any], side: str) -> dict[str, Any] | None:
 
 DISPUTES = Projection(
     name="disputes",
-    version=5,
+    version=6,
     keys=dict.fromkeys(
         (
-            *(DisputeOpened, DisputeEvidenceRequested, DisputeEvidenceShown, DisputeHeard),
+            *(DisputeOpened, DisputeEvidenceRequested, DisputeEvidenceShown, DisputeLetterShown, DisputeHeard),
             *(DisputeDecided, DisputeAppealed, DisputeConcluded, DisputeWithdrawn),
         ),
         of_dispute,
