@@ -107,6 +107,31 @@ async def test_leads_are_found_by_product_day_and_customer_and_a_masked_one_by_i
     assert await found(seller("p2"), domain="fabrikam.com") == []
 
 
+async def test_before_accept_the_need_says_no_name_that_the_lead_itself_tells(registration: Running) -> None:
+    await route_by(registration)
+    company = {
+        "name": "Fabrikam Werke AG",
+        "country": "DE",
+        "website": "fabrikam-werke.de",
+        "street": "Lange Gasse 7",
+        "postcode": "10115",
+        "trade_names": ["FAWE"],
+    }
+    contact = {**CONTACT, "name": "Petra van Muster", "email": "p@fabrikam-werke.de"}
+    need = (
+        "Petra van Muster of FABRIKAM  WERKE (fabrikam-werke.de) looks for new works. "
+        "Ms Muster sits in Lange Gasse 7, 10115 Berlin; Petra's Fawe grows in vans."
+    )
+    lead_id = await brought(registration, company=company, contact=contact, need=need)
+    await offered_to(registration, lead_id, "p1")
+
+    masked = (await registration.get(seller("p1"), f"/leads/{lead_id}")).json()
+    table = (await registration.get(seller("p1"), "/leads/export")).text
+
+    said = "••• of ••• (•••) looks for new works. Ms ••• sits in •••, ••• Berlin; ••• ••• grows in vans."
+    assert (masked["need"], said in table) == (said, True)
+
+
 async def test_done_when_8_before_accept_no_lead_pii_leaves(registration: Running) -> None:
     """Done when 8, first half."""
     await route_by(registration)

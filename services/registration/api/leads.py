@@ -26,6 +26,7 @@ from services.registration.access import (
     READ_LEAD_SHARES,
     READ_LEADS,
 )
+from services.registration.api.accounts import ANY_COUNTRY
 from services.registration.api.asking import submission
 from services.registration.api.bodies import ContactBody, CustomerBody, Id, MoneyBody, RegisterBody, between
 from services.registration.api.lead_bodies import (
@@ -42,6 +43,7 @@ from services.registration.api.lead_bodies import (
     subject_of,
 )
 from services.registration.application.on_leads import AskedOfLead, assigning, on_lead
+from services.registration.application.ports import GivenCustomer
 from services.registration.application.registering import prepare_registration
 from services.registration.application.streams import ROUTING, routing_of
 from services.registration.domain.customer import Identifier
@@ -448,6 +450,27 @@ def _view(caller: Caller, app: App, document: dict[str, Any]) -> dict[str, Any] 
         return None
     opened: dict[str, Any] = app.opened(caller.tenant, seen)
     if seen["masked"] or not app.access.allows(caller.principal, READ_LEAD_CONTACTS):
-        return {**opened, "contact": None, "need": without_people(opened.get("need")), "appeal": None}
+        return {**opened, "contact": None, "need": _masked(caller, app, document, opened.get("need")), "appeal": None}
     contact = opened.get("contact")
     return {**opened, "contact": orjson.loads(contact) if contact else None}
+
+
+def _masked(caller: Caller, app: App, document: dict[str, Any], need: str | None) -> str | None:
+    """What is needed, without what names or reaches the company and its contact, whose names the lead knows."""
+    if not need:
+        return need
+    sealed: str | None = app.opened(caller.tenant, {"contact": document["contact"]})["contact"]
+    contact: dict[str, Any] = orjson.loads(sealed) if sealed else {}
+    company = document["company"]
+    told = [company["name"], contact.get("company"), *company.get("trade_names", ()), *contact.get("trade_names", ())]
+    names = tuple(name for name in told if name)
+    places = (one.get(place) for one in (company, contact) for place in ("domain", "street", "postcode"))
+    said = (*names, *_normal(app, names), *(place for place in places if place))
+    return without_people(need, said, contact.get("name") or "")
+
+
+def _normal(app: App, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names as they are said in passing: without their legal forms."""
+    given = GivenCustomer(name="", country=ANY_COUNTRY, trade_names=names)
+    normal: tuple[str, ...] = app.ports.customers.read(given).normal_names
+    return normal

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -30,8 +30,12 @@ from services.registration.domain.lead import (
 from services.registration.projections.deal import Step
 
 MASK = "•••"
-PERSONAL = re.compile(r"[^\s@]+@[^\s@]+|https?://\S+|www\.\S+|\+?\d[\d\s()/.-]{5,}\d")
-"""What in a free text would name or reach somebody: addresses and numbers."""
+PERSONAL = re.compile(
+    r"[^\s@]+@[^\s@]+|https?://\S+|www\.\S+|\b(?:[^\W_][\w-]{0,62}\.)+[a-z]{2,}\b|\+?\d[\d\s()/.-]{5,}\d"
+)
+"""What in a free text would name or reach somebody: addresses, also of websites, and numbers."""
+NAME_LETTERS_LEAST = 3
+"""How long a part of somebody's name is at least that is blotted out by itself."""
 
 
 class LeadStep(Step):
@@ -314,9 +318,23 @@ def _masked(document: dict[str, Any]) -> dict[str, Any]:
     return {"company": {name: company[name] for name in ("country", "region", "size")}, "need": document["need"]}
 
 
-def without_people(text: str | None) -> str | None:
-    """A text with addresses and numbers blotted out."""
-    return PERSONAL.sub(MASK, text) if text else text
+def without_people(text: str | None, names: Iterable[str] = (), person: str = "") -> str | None:
+    """A text with addresses and numbers blotted out, the names of a company however written, and of a person each part."""
+    if not text:
+        return text
+    blotted = PERSONAL.sub(MASK, text)
+    for name in sorted({*names, person}, key=len, reverse=True):
+        blotted = _named(name).sub(MASK, blotted)
+    for part in person.split():
+        if len(part) >= NAME_LETTERS_LEAST and not part.islower():
+            blotted = _named(part, re.NOFLAG).sub(MASK, blotted)
+    return blotted
+
+
+def _named(name: str, flags: re.RegexFlag = re.IGNORECASE) -> re.Pattern[str]:
+    """Where a text says the name, whatever stands between its words, also in the genitive; nowhere of none."""
+    said = r"[\W_]+".join(re.escape(word) for word in re.split(r"[\W_]+", name) if word)
+    return re.compile(rf"(?<!\w){said}(?:['\u2019]?s)?(?!\w)" if said else r"(?!)", flags)
 
 
 LEADS = Projection(
