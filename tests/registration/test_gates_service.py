@@ -1,7 +1,7 @@
 """Exclusions, capacity and what others left behind, over HTTP; what the vendor sells directly, as the CRM tells it."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,7 @@ async def test_what_is_excluded_is_meant_however_it_was_typed_and_ended_so_too(
         ("domain:con toso.com", "not-a-domain"),
         ("vat:DE:DE136695977", "invalid-identifier"),
         ("vat:DE136695976", "country-missing"),
+        ("account:nobody", "no-such-account"),
     ],
 )
 async def test_what_would_keep_nobody_out_is_not_taken_for_an_exclusion(
@@ -119,6 +120,23 @@ async def test_a_number_excludes_a_customer_also_where_nobody_can_check_it_or_a_
     registered = await registration.register("p1", customer=customer)
 
     assert (registered["status"], registered["reasons"][0]["code"]) == ("rejected", "excluded")
+
+
+async def test_who_is_kept_by_one_key_or_as_a_customer_is_not_free_by_another(registration: Running) -> None:
+    both = {"name": "Contoso GmbH", "country": "DE", "website": "contoso.com", "identifiers": [VAT]}
+    first = await registration.register("p1", customer=both)
+    await registration.post(seller("p1"), f"/deals/{first['registration_id']}/withdraw")
+    by_number = {**NUMBERED, "identifiers": [VAT]}
+    assert (await registration.post(seller("p1"), "/checks", deal(customer=by_number))).json()["availability"] == "free"
+
+    for target in ("domain:contoso.com", f"account:{first['account_id']}"):
+        body = {"target": target, "kind": "house", "from_on": "2026-01-01"}
+        added = await registration.post(DESK, "/exclusions", body)
+        assert added.status_code == 201, added.text
+        registration.clock.forward(timedelta(minutes=1))
+        registered = await registration.register("p1", customer=by_number)
+        assert (registered["status"], registered["reasons"][0]["code"]) == ("rejected", "excluded")
+        await registration.post(DESK, f"/exclusions/{added.json()['exclusion_id']}/end", {"target": target})
 
 
 async def test_what_the_vendor_sells_directly_is_excluded_until_it_is_decided(registration: Running) -> None:

@@ -9,10 +9,12 @@ from pydantic import Field
 from chassis.answers import Page, answers
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads
+from contracts.values import AccountId
 from services.registration.access import READ_EXCLUSIONS
 from services.registration.api.accounts import ANY_COUNTRY
 from services.registration.api.bodies import Id
 from services.registration.application.ports import GivenCustomer, GivenIdentifier
+from services.registration.domain.account import Accounts
 from services.registration.domain.account_key import DOMAIN
 from services.registration.domain.customer import COUNTRY_SCHEMES, Customer
 from services.registration.domain.deal import Incomplete
@@ -68,13 +70,20 @@ async def add(body: ExclusionBody, caller: Writer, app: App) -> Response:
         by=caller.principal.by,
         now=app.clock.now(),
     )
-    return await perform(caller, app, AddExclusion, command, status=201)
+
+    async def known(peek: Peek) -> AddExclusion:
+        kind, _, name = command.target.partition(":")
+        if kind == ACCOUNT and not (await peek(Accounts.at(AccountId(name)))).opened:
+            raise _refused("no-such-account", f"no customer has the id {name}")
+        return command
+
+    return await perform(caller, app, AddExclusion, known, status=201)
 
 
 def _normal(app: App, target: str) -> str:
     """The target in the form in which deals are compared with it, however it was typed.
 
-    Raises Incomplete for a website or a number that is none: it would keep nobody out.
+    Raises Incomplete for a website or a number that is none: it would keep nobody out, as an unknown account would.
     """
     kind, _, name = target.partition(":")
     if kind == ACCOUNT:

@@ -13,7 +13,7 @@ from chassis.execution import Glimpse
 from contracts.values import AccountId, RegistrationId
 from services.registration.application.on_deals import followed, seen_before
 from services.registration.application.ports import PastAccounts
-from services.registration.application.registering import identified, targets_of, with_absorbed
+from services.registration.application.registering import identified, targets_on
 from services.registration.domain.deal import Deal, Deals
 from services.registration.domain.deal_commands import (
     ApproveDeal,
@@ -69,8 +69,8 @@ class LookUps:
             index=found.index,
         )
         if made.accounts != wish.accounts:
-            here = await with_absorbed(glimpse, made.accounts)
-            made = replace(made, targets=targets_of(here, wish.customer, wish.products))
+            targets = await targets_on(glimpse, made.accounts, wish.customer, wish.products)
+            made = replace(made, targets=targets)
         return _remade(made, found.remarks, same=replace(made, index=wish.index) == wish)
 
     async def _screened(self, wish: Screens, glimpse: Glimpse) -> Remade:
@@ -144,4 +144,4 @@ async def _targets(wish: Any, accounts: tuple[AccountId, ...], glimpse: Glimpse)
     deal: Deal = await glimpse(Deals.at(wish.registration_id))
     if accounts == wish.accounts or deal.registered is None:
         return tuple(wish.targets)
-    return targets_of(await with_absorbed(glimpse, accounts), deal.first.customer, deal.first.reach.products)
+    return await targets_on(glimpse, accounts, deal.first.customer, deal.first.reach.products)

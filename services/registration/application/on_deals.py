@@ -11,7 +11,7 @@ from chassis.execution import Peek
 from chassis.rulebook import Rules
 from contracts.values import AccountId, RegistrationId
 from services.registration.application.ports import AccountIndex
-from services.registration.application.registering import giving_way, targets_of, with_absorbed
+from services.registration.application.registering import giving_way, targets_on
 from services.registration.domain.claims import Claims, ClaimsOf
 from services.registration.domain.deal import Deal, Deals
 from services.registration.domain.deal_commands import (
@@ -158,7 +158,7 @@ async def screens(peek: Peek, deal: Deal, asked: Asked, found: Found, screening_
         "index": found.index,
         "screening_id": screening_id,
         "gives_way": (replaced,) if replaced else (),
-        "targets": targets_of(await with_absorbed(peek, deal.accounts), first.customer, first.reach.products),
+        "targets": await targets_on(peek, deal.accounts, first.customer, first.reach.products),
         "traces": await traces_again(peek, deal, deal.now_details),
     }
 

@@ -76,7 +76,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
     """Finds the accounts that the customer's keys belong to, and those that resemble it."""
     who = await identified(peek, wish)
     near = await index.near(tenant, wish.customer, who.met)
-    here = who.accounts if who.new else await with_absorbed(peek, who.accounts)
+    aimed = who.accounts, wish.customer, wish.products
     rules = await rules_for(peek, wish)
     traces = left_behind(wish, rules) if rules else ()
     return RegisterDeal(
@@ -97,7 +97,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         submitted_by=wish.by,
         confidential=wish.confidential,
         replaces=await giving_way(peek, wish.replaces),
-        targets=targets_of(here, wish.customer, wish.products),
+        targets=targets_of(*aimed) if who.new else await targets_on(peek, *aimed),
         slots=await slots_seen(peek, wish, rules) if rules else None,
         lead_id=wish.lead_id,
         traces=traces,
@@ -226,27 +226,36 @@ def _new_account(wish: Submission | RegisterDeal) -> AccountId:
     return AccountId(stable_id("account", wish.registration_id))
 
 
-def targets_of(accounts: Iterable[str], customer: Customer, products: Iterable[ProductLine]) -> tuple[str, ...]:
-    """Everything that an exclusion of such a deal could be on."""
+def targets_of(
+    accounts: Iterable[str], customer: Customer, products: Iterable[ProductLine], keys: Iterable[Key] = ()
+) -> tuple[str, ...]:
+    """Everything that an exclusion of such a deal could be on; `keys` are those of its accounts that it does not name."""
     typed = dict.fromkeys(name for line in products for name in (line.family, normal_product(line.family)))
     families = (target for name in typed for target in family_targets(name))
     named = (f"{ACCOUNT}:{account}" for account in accounts)
-    return tuple(dict.fromkeys((*named, *_numbers_of(customer), *families)))
+    unchecked = (f"{one.scheme}:{one.key_value}" for one in customer.identifiers if not one.valid)
+    return tuple(dict.fromkeys((*named, *_said_by((*own_keys(customer), *keys)), *unchecked, *families)))
 
 
-def _numbers_of(customer: Customer) -> Iterator[str]:
-    """Its keys, also as an earlier release wrote them, and the numbers that are none as nobody can check them."""
-    keys = own_keys(customer)
+def _said_by(keys: Iterable[Key]) -> Iterator[str]:
+    """The keys, also as an earlier release wrote them."""
     yield from (f"{key.scheme}:{key.value}" for own in keys for key in (own, *formerly(own)))
-    yield from (f"{one.scheme}:{one.key_value}" for one in customer.identifiers if not one.valid)
 
 
-async def with_absorbed(peek: Peek, accounts: Iterable[AccountId]) -> tuple[AccountId, ...]:
+async def targets_on(
+    peek: Peek, accounts: Iterable[AccountId], customer: Customer, products: Iterable[ProductLine]
+) -> tuple[str, ...]:
+    """As `targets_of`, with all that the accounts are known by: who is kept by its domain is not free by its number."""
+    known = await _with_absorbed(peek, tuple(accounts))
+    return targets_of(known, customer, products, [key for state in known.values() for key in state.keys])
+
+
+async def _with_absorbed(peek: Peek, accounts: tuple[AccountId, ...]) -> dict[AccountId, Account]:
     """The accounts, and those that they absorbed: what was said of these counts too."""
-    known = tuple(accounts)
-    states: list[Account] = await peek.all([Accounts.at(one) for one in known])
+    states: list[Account] = await peek.all([Accounts.at(one) for one in accounts])
     absorbed = tuple(merge.absorbed_id for state in states for merge in state.merges)
-    return (*known, *(await with_absorbed(peek, absorbed) if absorbed else ()))
+    known = dict(zip(accounts, states, strict=True))
+    return {**known, **(await _with_absorbed(peek, absorbed) if absorbed else {})}
 
 
 async def slots_seen(peek: Peek, wish: Submission | RegisterDeal, rules: DealRules) -> SlotsSeen | None:
