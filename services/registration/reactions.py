@@ -67,7 +67,14 @@ from services.registration.domain.dispute import HearDispute
 from services.registration.domain.exclusion import VENDOR_DIRECT, AddExclusion, EndExclusion
 from services.registration.domain.exclusive_grants import NoteExclusive
 from services.registration.domain.incumbent import RecordIncumbent
-from services.registration.domain.invitation import DEAL_OVER, Invitation, LapseInvitation, LeaveDeal, RevokeInvitation
+from services.registration.domain.invitation import (
+    DEAL_OVER,
+    Answer,
+    Invitation,
+    LapseInvitation,
+    LeaveDeal,
+    RevokeInvitation,
+)
 from services.registration.domain.lead import EXPIRED, SUSPENDED
 from services.registration.domain.lead_commands import CloseLead, DeclineLead, LapseOffers, ReclaimLead
 from services.registration.domain.overlap import normal_product
@@ -82,7 +89,6 @@ from services.registration.domain.partner_standing import Ended, Granted, Signed
 from services.registration.domain.partner_tier import RecordPartnerTier
 from services.registration.projections import due, incumbents, lead_due
 from services.registration.projections.due import DueDocument, InvitationDue, MootDue, SlotDue
-from services.registration.projections.invitations import LEFT
 from services.registration.projections.lead_due import LeadDue
 from services.registration.projections.lead_takers import takers
 from services.registration.projections.partner_aliases import MODEL, counted_as, one_with
@@ -190,7 +196,7 @@ async def _deals_with(app: Application, tenant: str, partner_id: str) -> tuple[s
         await app.caught_up(model)
     mine = {"partner_id": partner_id, "status": tuple(one.value for one in (*SUBMITTED, Status.CLOSED))}
     own = [one["registration_id"] async for one in each(app.read, "deal_board", tenant, mine)]
-    beside = {"partner_id": partner_id, "status": ("accepted", LEFT)}
+    beside = {"partner_id": partner_id, "status": (Answer.ACCEPTED.value, Answer.LEFT.value)}
     others = [one["registration_id"] async for one in each(app.read, "invitations", tenant, beside)]
     return tuple(dict.fromkeys((*own, *others)))
 

@@ -405,6 +405,23 @@ def test_who_takes_no_part_cannot_leave() -> None:
     assert refused.value.fields == {"state": "none", "allowed": ["invite"]}
 
 
+@pytest.mark.parametrize(
+    ("evaluator", "state", "allowed"), [(None, "left", ["invite"]), (1, "accepted", ["invite", "leave"])]
+)
+def test_who_has_left_cannot_leave_but_was_told_that_it_may_by_the_first_evaluator(
+    evaluator: int | None, state: str, allowed: list[str]
+) -> None:
+    town = protected()
+    town.run(invite())
+    town.run(accept())
+    town.run(leave())
+
+    with pytest.raises(WrongState) as refused:
+        town.run(leave(), evaluator)
+
+    assert refused.value.fields == {"state": state, "allowed": allowed}
+
+
 def test_nobody_joins_a_deal_whose_protection_is_over_though_the_clock_has_not_ticked_yet() -> None:
     town = protected()
     late = END - timedelta(days=1)

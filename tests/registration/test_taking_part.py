@@ -87,7 +87,8 @@ async def test_the_invited_reads_what_it_is_about_but_neither_customer_nor_terms
         "protection_ends_at": "2026-06-02T00:00:00Z",
     }
 
-    assert (await registration.post(INVITED, f"/invitations/{named}/leave")).status_code == 200
+    left = await registration.post(INVITED, f"/invitations/{named}/leave")
+    assert (left.status_code, left.json()["status"]) == (200, "left")
     gone = (await registration.get(INVITED, f"/invitations/{named}")).json()
     assert (gone["status"], gone["reason_code"], "deal" in gone) == ("left", "left", False)
 

@@ -16,6 +16,7 @@ from services.registration.application.answers import (
     excluded,
     filed,
     forgotten,
+    gone,
     invited,
     keyed,
     lead_answer,
@@ -191,6 +192,7 @@ from services.registration.domain.invitation import (
     invite_participant,
     lapse_invitation,
     leave_deal,
+    leave_deal_that_was_accepted,
     revoke_invitation,
 )
 from services.registration.domain.keeping import (
@@ -331,7 +333,10 @@ INVITATION_HANDLES = (
         Handles(AcceptInvitation, decision, joining_streams, reads=joining_reads, answer=invited, evaluator=evaluator)
         for evaluator, decision in ((1, accept_invitation_naming_the_deal), (2, accept_invitation))
     ),
-    Handles(LeaveDeal, leave_deal, streams=joining_streams, answer=invited),
+    *(
+        Handles(LeaveDeal, decision, streams=joining_streams, answer=told, evaluator=evaluator)
+        for evaluator, decision, told in ((1, leave_deal_that_was_accepted, invited), (2, leave_deal, gone))
+    ),
     Handles(DeclineInvitation, decline_invitation, streams=invitation_streams, answer=invited),
     Handles(RevokeInvitation, revoke_invitation, streams=invitation_streams, answer=invited),
     Handles(LapseInvitation, lapse_invitation, streams=invitation_streams),

@@ -335,6 +335,11 @@ def invited(wish: Any, invitation: Invitation, *_: Any) -> InvitationAnswer:
     return {"invitation_id": wish.invitation_id, "status": status, "due_at": due_at}
 
 
+def gone(wish: Any, invitation: Invitation, *states: Any) -> InvitationAnswer:
+    """Where it stands once its partner takes part no more."""
+    return {**invited(wish, invitation, *states), "status": Answer.LEFT.value}
+
+
 # Leads
 
 

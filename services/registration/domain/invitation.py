@@ -5,6 +5,7 @@ as that is protected, so is its own claim in its own role, under the rules that 
 when the deal ends, when it leaves, and when a rival keeps it out as the deal is approved.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -41,7 +42,7 @@ LEFT, REMOVED, DEAL_OVER = "left", "removed", "deal-over"
 
 
 class Answer(StrEnum):
-    """What became of an invitation."""
+    """What became of an invitation. That who accepted has left stands on the deal alone."""
 
     NONE = "none"
     PENDING = "pending"
@@ -49,6 +50,7 @@ class Answer(StrEnum):
     DECLINED = "declined"
     LAPSED = "lapsed"
     REVOKED = "revoked"
+    LEFT = "left"
 
 
 # Events
@@ -167,14 +169,14 @@ class LapseInvitation(OnInvitation):
 
 def _moves() -> dict[type[Any], Move[Answer]]:
     pending = (Answer.PENDING,)
-    again = (Answer.NONE, Answer.ACCEPTED, Answer.DECLINED, Answer.LAPSED, Answer.REVOKED)
+    again = (Answer.NONE, Answer.ACCEPTED, Answer.DECLINED, Answer.LAPSED, Answer.REVOKED, Answer.LEFT)
     return {
         InviteParticipant: Move("invite", (*again, Answer.PENDING), pending),
         AcceptInvitation: Move("accept", pending, (Answer.ACCEPTED,)),
         DeclineInvitation: Move("decline", pending, (Answer.DECLINED,)),
         RevokeInvitation: Move("revoke", pending, (Answer.REVOKED,)),
         LapseInvitation: Move("", pending, (Answer.LAPSED,)),
-        LeaveDeal: Move("leave", (Answer.ACCEPTED,), ()),
+        LeaveDeal: Move("leave", (Answer.ACCEPTED,), (Answer.LEFT,)),
     }
 
 
@@ -402,7 +404,16 @@ def _taken(wish: AcceptInvitation, joined: ParticipantJoined, deal: Deal, state:
 def leave_deal(
     wish: LeaveDeal, invitation: Invitation, deal: Deal, claims: tuple[Claims, ...]
 ) -> tuple[list[InvitationEvent], list[DealEvent], list[list[ClaimEvent]]]:
-    """Takes part no more; its claim is released, and who waited for that role moves up."""
+    """Takes part no more; its claim is released, and who waited for that role moves up. Once it has left it cannot."""
+    if invitation.answer == Answer.ACCEPTED and deal.joined(wish.invitation_id) is None:
+        raise _wrong(replace(invitation, answer=Answer.LEFT))
+    return leave_deal_that_was_accepted(wish, invitation, deal, claims)
+
+
+def leave_deal_that_was_accepted(
+    wish: LeaveDeal, invitation: Invitation, deal: Deal, claims: tuple[Claims, ...]
+) -> tuple[list[InvitationEvent], list[DealEvent], list[list[ClaimEvent]]]:
+    """As the first evaluator decided: who had left was told that it takes part, and might leave."""
     joined = deal.joined(wish.invitation_id)
     if joined is None:
         raise _wrong(invitation)

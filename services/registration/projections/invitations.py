@@ -9,6 +9,7 @@ from contracts.values import Money
 from services.registration.domain.deal import Status
 from services.registration.domain.deal_events import ParticipantJoined, ParticipantLeft
 from services.registration.domain.invitation import (
+    Answer,
     InvitationAccepted,
     InvitationDeclined,
     InvitationLapsed,
@@ -16,11 +17,9 @@ from services.registration.domain.invitation import (
     InvitationSent,
 )
 
-LEFT = "left"
-
 
 class InvitationDocument(TypedDict):
-    """Status: pending, accepted, declined, lapsed, revoked, left. `partner_ids` are both sides: the host and the invited."""
+    """`status` is an `Answer`. `partner_ids` are both sides: the host and the invited."""
 
     invitation_id: str
     registration_id: str
@@ -125,7 +124,7 @@ def _changes(happened: object) -> dict[str, Any]:
         case ParticipantJoined(joined_at=at):
             return {"joined_at": iso(at)}
         case ParticipantLeft(reason_code=code):
-            return {"status": LEFT, "reason_code": code}
+            return {"status": Answer.LEFT.value, "reason_code": code}
         case _:
             return {}
 
