@@ -8,7 +8,7 @@ import pytest
 
 from chassis.decider import WrongState
 from chassis.event import LEFT_OUT
-from chassis.testing.projections import told
+from chassis.testing.projections import project, told
 from contracts.values import Money, PartnerId, RegistrationId, ShownDocument, money
 from services.registration.domain.approval import Approval, complete, last_step, open_steps
 from services.registration.domain.approving import EvidenceMissing, StillBlocked
@@ -28,6 +28,7 @@ from services.registration.domain.deal_events import (
     StepOpened,
 )
 from services.registration.domain.rules import Step
+from services.registration.projections.deal_board import DEAL_BOARD
 from services.registration.publishing import publish
 from tests.registration.deals import CONTOSO, NOW, Town, approval, details
 
@@ -160,6 +161,16 @@ def test_an_amendment_of_more_than_a_quarter_asks_the_last_step_again_and_keeps_
     )
     assert town.state(ClaimsOf.at(CONTOSO)) == before
     assert town.told(approval())[0] == [], "nobody is asked any more"
+
+
+def test_an_amendment_into_another_currency_is_listed_in_that() -> None:
+    town = approved()
+    town.told(replace(amended("1.00"), details=details(amount=money("100", "JPY"))))
+
+    [listed] = project(DEAL_BOARD, told(*town.of(Deals.at("a")))).values()
+
+    assert (listed["amount"], listed["currency"]) == ("100", "JPY")
+    assert listed["steps"] == [{"step": 0, "role": "deal_desk"}]
 
 
 def test_an_amendment_taken_back_asks_nobody_any_more() -> None:

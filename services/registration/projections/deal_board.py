@@ -37,7 +37,15 @@ class OpenStep(TypedDict):
     role: str
 
 
-class BoardDocument(TypedDict):
+class Worth(TypedDict):
+    """What a deal is worth now."""
+
+    amount: str
+    amount_sorts: str
+    currency: str
+
+
+class BoardDocument(Worth):
     """A deal as a row of the list.
 
     `due_at` is when the review, or else the partner's answer, is due; `steps` are those that are open.
@@ -61,9 +69,6 @@ class BoardDocument(TypedDict):
     deal_type: str
     products: list[str]
     product_names: list[str]
-    amount: str
-    amount_sorts: str
-    currency: str
     close_on: str
     status: Annotated[str, Status]
     submitted_at: str
@@ -108,9 +113,7 @@ def _registered(happened: DealRegistered) -> BoardDocument:
         "deal_type": terms.deal_type,
         "products": sorted({line.family for line in terms.products}),
         "product_names": sorted(_names(terms.products)),
-        "amount": str(terms.amount.amount),
-        "amount_sorts": _sorts(terms.amount),
-        "currency": terms.amount.currency,
+        **_worth(terms.amount),
         "close_on": iso(terms.close_on),
         "status": Status.IN_REVIEW.value,
         "submitted_at": iso(terms.submitted_at),
@@ -140,8 +143,7 @@ def _approved(document: BoardDocument, it: DealApproved) -> dict[str, Any]:
 
 
 def _details(document: BoardDocument, it: DealAmended | DealResubmitted) -> dict[str, Any]:
-    amount, close_on = it.details.amount, iso(it.details.close_on)
-    changed = {"amount": str(amount.amount), "amount_sorts": _sorts(amount), "close_on": close_on}
+    changed = {**_worth(it.details.amount), "close_on": iso(it.details.close_on)}
     return {**changed, **_in(Status.IN_REVIEW)} if isinstance(it, DealResubmitted) else changed
 
 
@@ -212,6 +214,10 @@ def _names(products: Iterable[ProductLine]) -> set[str]:
     return {normal_product(name) for line in products for name in (line.family, line.sku) if name}
 
 
+def _worth(amount: Money) -> Worth:
+    return {"amount": str(amount.amount), "amount_sorts": _sorts(amount), "currency": amount.currency}
+
+
 def _sorts(amount: Money) -> str:
     """The amount as a text that sorts as the number does."""
     return f"{amount.amount:020.4f}"
@@ -221,7 +227,7 @@ READS: tuple[type[Any], ...] = (DealRegistered, *_CHANGES)
 
 DEAL_BOARD = Projection(
     name="deal_board",
-    version=5,
+    version=6,
     keys=dict.fromkeys(READS, of_deal),
     evolve=evolve,
     indexes=(
