@@ -403,6 +403,17 @@ def test_a_certification_is_asked_for_only_of_its_families_and_named_with_its_so
     assert (check.threshold, check.event_id, check.position) == (2, "counted-8", 8)
 
 
+def test_a_partner_reads_how_many_of_its_people_are_certified() -> None:
+    town = Town(certifications=[EXPERTS])
+    town.run(certified(1))
+    asked(town)
+
+    told = disclosed(explained(town.state(Deals.at("a")).screened.screening))
+
+    [known] = [one for one in told.inputs if one.name == "certification"]
+    assert known.value == {"certification": "cloud-expert", "people": 1}
+
+
 def test_a_certificate_that_is_lost_during_the_review_is_new_evidence_at_the_approval() -> None:
     town = Town(certifications=[EXPERTS])
     town.run(certified(2))

@@ -13,7 +13,7 @@ from chassis.rulebook import Decision
 OWN_INPUTS = frozenset(
     (
         *("partner", "role", "minimum", "tender", "product", "identity", "territory", "capacity"),
-        *("win_rate", "asked", "agreement", "authorisation"),
+        *("win_rate", "asked", "agreement", "authorisation", "certification"),
     )
 )
 """Checks on the partner's own submission; the others look at rivals and at other customers."""
