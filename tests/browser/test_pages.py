@@ -109,7 +109,7 @@ CUT_OFF = """() => {
 
 def test_no_choice_of_a_list_is_cut_off_on_a_phone(browse: Browse) -> None:
     page, found = browse("dora", **PHONE), {}
-    for path in ("/customers", "/exclusions", "/mails", "/invitations", "/disputes"):
+    for path in ("/deals", "/customers", "/exclusions", "/mails", "/invitations", "/disputes"):
         go(page, path)
         found[path] = [name for name in page.evaluate(CUT_OFF) if name != "country"]
     assert [path for path, names in found.items() if names] == []
