@@ -1,7 +1,7 @@
 """What a dispute's final decision does, in one commit, to the deals and the claims that it is about."""
 
 from collections.abc import Callable, Container
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 
 from chassis.decider import Raced
@@ -131,7 +131,9 @@ def _concluded(
         return [], [], [[] for _ in claims], [[] for _ in others]
     gone_on = _gone_on(wish, deal, claims)
     deal = evolve(deal, gone_on[0]) if gone_on else deal
-    outcome = _outcome(decided.outcome, (letters or _filed_letters)(deal, dispute), dispute.first.opened_at.date())
+    outcome = _outcome(
+        decided.outcome, (letters or _filed_letters)(deal, dispute, wish.now), dispute.first.opened_at.date()
+    )
     seen = look_again(wish, deal, claims, *around).decided(APPROVE, deal)
     follows = effect(outcome, wish, dispute, seen, claims, others)
     effects = () if follows is _nothing else effects_of(outcome, dispute, others, wish.now)
@@ -141,7 +143,7 @@ def _concluded(
 
 
 Effect = Callable[[str, ConcludeDispute, Dispute, Look, tuple[Claims, ...], Others], Changes]
-Documents = Callable[[Deal, Dispute], tuple[Evidence, ...]]
+Documents = Callable[[Deal, Dispute, datetime], tuple[Evidence, ...]]
 Chosen = Callable[[str, ConcludeDispute, Dispute, Look, tuple[Claims, ...], Others], Effect]
 
 
@@ -243,12 +245,14 @@ def _gone_on(wish: ConcludeDispute, deal: Deal, claims: tuple[Claims, ...]) -> l
     return [DealMoved(**deal.header, accounts=wish.accounts, merge_id="", moved_at=wish.now)]
 
 
-def _filed_letters(deal: Deal, dispute: Dispute) -> tuple[Evidence, ...]:
+def _filed_letters(deal: Deal, dispute: Dispute, _: datetime) -> tuple[Evidence, ...]:
     return (*deal.now_details.evidence, *dispute.first.evidence)
 
 
-def _letters(deal: Deal, dispute: Dispute) -> tuple[Evidence, ...]:
-    return (*deal.now_details.evidence, *dispute.evidence)
+def _letters(deal: Deal, dispute: Dispute, now: datetime) -> tuple[Evidence, ...]:
+    """All that was shown; nobody has a letter yet that is dated later than now."""
+    shown = (*deal.now_details.evidence, *dispute.evidence)
+    return tuple(one for one in shown if one.dated_on <= now.date())
 
 
 def _outcome(decided: str, shown: tuple[Evidence, ...], asked_on: date) -> str:
