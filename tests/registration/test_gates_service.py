@@ -247,6 +247,10 @@ async def test_who_has_too_few_certified_people_is_looked_at_and_the_check_names
     [checked] = [await check_of(registration, one["registration_id"]) for one in (certified,)]
     assert (checked["value"], checked["event_id"] is None) == ({"certification": "cloud-expert", "people": 2}, False)
     assert (await check_of(registration, other["registration_id"]))["value"]["people"] == 0
+    own = (await registration.get(seller("p2"), f"/deals/{other['registration_id']}")).json()["history"][0]
+    why = (await registration.get(seller("p2"), f"/why/{own['event_id']}")).json()
+    [told] = [one["value"] for one in why["inputs"] if one["name"] == "certification"]
+    assert told == {"certification": "cloud-expert", "people": 0}
 
 
 async def check_of(registration: Running, registration_id: str) -> dict[str, Any]:
