@@ -175,7 +175,7 @@ class Service:
         self.runner: ProjectionRunner
         self.reactions: list[Reactions] = []
         self.witness: Witness | None = None
-        self.telemetry = application.executor.telemetry = Telemetry(self.name)
+        self.telemetry = application.executor.telemetry = self.shadow_runs.telemetry = Telemetry(self.name)
         self.tasks = Tasks()
         self.started = self.is_open = False
         self.api = self._api()

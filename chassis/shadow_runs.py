@@ -17,6 +17,7 @@ from chassis.shadow import Candidate, Eyes, Progress, Report, ShadowReport, Wind
 from chassis.shadow_spread import ShareLost, Spread
 from chassis.store.port import EventStore
 from chassis.supervision import log
+from chassis.telemetry import Telemetry
 
 RUNNING_MAX, RUNNING_IN_ALL_MAX = 2, 8
 """Runs that go on at once: of one tenant, and of all."""
@@ -130,6 +131,7 @@ class ShadowRuns:
         self._streams_max, self._clock = streams_max, clock
         self._afresh = afresh or {}
         self._spread, self._spreading = spread, False
+        self.telemetry: Telemetry | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
         self._tenants: dict[str, str] = {}
         self._begun: dict[str, tuple[Asked, Document]] = {}
@@ -297,6 +299,8 @@ class ShadowRuns:
                 self._spreading = True
                 return await self._spread.run(asked.candidate, asked.window, progress, asked.mode)
             except ShareLost as lost:
+                if self.telemetry:
+                    self.telemetry.not_spread()
                 log.warning("shadow_run_not_spread", run=asked.run_id, reason=str(lost))
             finally:
                 self._spreading = False

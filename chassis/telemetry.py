@@ -39,6 +39,7 @@ class Telemetry:
         self._relay_age = self._gauge("relay_age_seconds", "Age of the oldest event that the broker does not have yet")
         self._commands = self._counter("commands", "Commands by outcome", "outcome")
         self._conflicts = self._counter("conflicts", "Commits that another one came before")
+        self._not_spread = self._counter("shadow_runs_not_spread", "Shadow runs whose own processes were lost")
         self._events = self._counter("events", "Events recorded by commands of this process", "type")
         self._append = self._histogram("append_seconds", "From append to flushed", APPEND_SECONDS).labels(service)
         self._requests = self._histogram(
@@ -114,6 +115,10 @@ class Telemetry:
     def conflict(self) -> None:
         """Counts one commit that lost a race."""
         self._conflicts.labels(self.service).inc()
+
+    def not_spread(self) -> None:
+        """Counts one shadow run that went on without the processes it was given."""
+        self._not_spread.labels(self.service).inc()
 
     def recorded(self, type_name: str) -> None:
         """Counts one event that a command recorded, by its type."""

@@ -29,6 +29,7 @@ from chassis.shadow import Candidate, Report, TooDifferent, Window, run
 from chassis.shadow_runs import Asked, ShadowRuns
 from chassis.shadow_spread import ShareLost, Spread
 from chassis.store.port import EventStore
+from chassis.telemetry import Telemetry
 from tests.chassis import shelves
 from tests.chassis.sharing import shared
 from tests.chassis.shelves import AT, BEFORE, BLUEPRINT, BOOK, HANDLES, CloseOrder, Order, PublishLimit, Stock
@@ -216,7 +217,7 @@ async def test_processes_report_what_one_process_reports_and_tell_how_far_they_a
 
 
 async def test_a_run_whose_processes_are_lost_goes_on_without_them(tmp_path: Path) -> None:
-    """The log says that it was so; what is reported stays the same."""
+    """The log says that it was so, and a figure how often; what is reported stays the same."""
     async with opened(tmp_path) as store:
         await recorded(store, busy(5), HANDLES)
         window = Window(tenant="acme", after=0, until=await store.head())
@@ -227,9 +228,11 @@ async def test_a_run_whose_processes_are_lost_goes_on_without_them(tmp_path: Pat
         await desk.migrate()
         runs = ShadowRuns(desk.runs, store, ALONE, EYES, spread(tmp_path, "tests.chassis.nowhere"))
         asked = Asked(run_id="run", candidate=candidate(3), window=window, asked={})
+        telemetry = runs.telemetry = Telemetry("testing")
         report = await runs.report(asked, lambda *_: None)
         alone = await run(store, ALONE, EYES, candidate(3), window)
         await desk.close()
+    assert 'entente_shadow_runs_not_spread_total{service="testing"} 1.0' in telemetry.text().decode()
     assert report.as_json() == alone.as_json()
 
 
