@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
-from typing import NewType
+from typing import Literal, NewType, get_args
 
 from chassis.event import frozen
 
@@ -218,6 +218,11 @@ class ShownDocument:
     kind: str
     dated_on: date
     sha256: str
+
+
+DisputeGround = Literal["earlier_work", "incumbent", "customer_choice", "territory", "wrong_match", "conduct"]
+"""Why a partner contests what was decided on its deal."""
+DISPUTE_GROUNDS: tuple[DisputeGround, ...] = get_args(DisputeGround)
 
 
 @frozen

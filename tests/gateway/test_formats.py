@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from babel import Locale
 
+from contracts.values import DISPUTE_GROUNDS
 from services.gateway.api.authentication import own_path
 from services.gateway.api.portal.formats import ABSENT, Formats, locale_of
 from services.gateway.api.portal.rendering import TEMPLATES
@@ -87,3 +88,8 @@ def test_signing_in_never_leads_elsewhere(path: str) -> None:
 def test_an_account_of_the_ledger_is_said_in_words(account: str, said: str) -> None:
     page = TEMPLATES.from_string('{% import "parts.html" as parts with context %}{{ parts.account(account) }}')
     assert page.render(account=account, fmt=ENGLISH) == said
+
+
+def test_every_ground_of_a_dispute_has_its_word_and_no_other_has() -> None:
+    words = vars(TEMPLATES.get_template("words.html").module)["GROUND"]
+    assert list(words) == list(DISPUTE_GROUNDS)

@@ -14,7 +14,7 @@ from chassis.decider import NotFound
 from chassis.event import Sealed
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Contains, Range
-from contracts.values import RegistrationId
+from contracts.values import DisputeGround, RegistrationId
 from services.registration.access import READ_DISPUTES
 from services.registration.api.bodies import EvidenceBody, Id, Text, between, subject_of
 from services.registration.api.deals import asked
@@ -34,14 +34,11 @@ SORT = r"^-?(opened_at|due_at)$"
 Documents = Annotated[tuple[EvidenceBody, ...], Field(max_length=20)]
 
 
-Kind = Literal["earlier_work", "incumbent", "customer_choice", "territory", "wrong_match", "conduct"]
-
-
 class FileBody(Body):
     """The deal, on which ground, and what happened."""
 
     registration_id: Annotated[str, Field(min_length=1, max_length=64)]
-    kind: Kind
+    kind: DisputeGround
     statement: Text
     evidence: Documents = ()
 
@@ -153,7 +150,7 @@ async def days(opened_from: Day | None = None, opened_before: Day | None = None)
 async def filters(
     opened: Annotated[Range | None, Depends(days)],
     stage: Annotated[list[Stage] | None, Query(max_length=len(Stage))] = None,
-    kind: Kind | None = None,
+    kind: DisputeGround | None = None,
     registration_id: Annotated[str | None, Query(max_length=64)] = None,
     partner_id: Annotated[str | None, Query(max_length=64, description="who filed it, for the vendor")] = None,
 ) -> dict[str, Any]:

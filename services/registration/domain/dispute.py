@@ -18,7 +18,7 @@ from chassis.decider import Decider, Invalid, NotFound, Refused, WrongState
 from chassis.event import LEFT_OUT, LeftOut, Sealed, command, event, frozen
 from chassis.rulebook import Rulebook
 from contracts.business_time import BUSINESS_DAY
-from contracts.values import HUNDRED, PERCENT_STEP, Effect, PartnerId, RegistrationId, largest_remainder
+from contracts.values import HUNDRED, PERCENT_STEP, DisputeGround, Effect, PartnerId, RegistrationId, largest_remainder
 from services.registration.domain.deal import Deal, Status
 from services.registration.domain.deal_commands import OnDeal, Screens
 from services.registration.domain.deal_events import Evidence, OfDeal
@@ -27,8 +27,7 @@ from services.registration.domain.keeping import EVIDENCE_MAX, TooMuchEvidence
 from services.registration.domain.review_clock import appeal_until
 from services.registration.domain.rules import DealRules
 
-WRONG_MATCH = "wrong_match"
-KINDS = ("earlier_work", "incumbent", "customer_choice", "territory", WRONG_MATCH, "conduct")
+WRONG_MATCH: DisputeGround = "wrong_match"
 OUTCOMES = UPHELD, OVERTURNED, SPLIT, LETTER_REQUIRED, NO_PROTECTION = (
     *("upheld", "overturned", "split", "letter_required", "no_protection"),
 )

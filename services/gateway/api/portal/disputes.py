@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from chassis.case import DECIDE, STEPS, Stage
 from chassis.decider import Forbidden
+from contracts.values import DISPUTE_GROUNDS
 from services.gateway.api.portal.deals import dispute_step
 from services.gateway.api.portal.visit import Here, PageRoute, Refusal, Sent, Visit, refused
 
@@ -13,7 +14,6 @@ SERVICE, READ = "registration", "registration.read disputes"
 TO_DECIDE = STEPS[DECIDE][0]
 GROUPS = {"to_decide": TO_DECIDE, "going_on": (*TO_DECIDE, Stage.DECIDED)}
 """Stages that are asked for together, beside each by itself."""
-KINDS = ("earlier_work", "incumbent", "customer_choice", "territory", "wrong_match", "conduct")
 URGENT_FIRST, NEWEST_FIRST = "due_at", "-opened_at"
 SHOWN_MAX = 50
 
@@ -27,7 +27,7 @@ async def disputes(here: Here) -> Response:
         raise Forbidden
     query = here.request.query_params
     stage, kind = query.get("stage", ""), query.get("kind", "")
-    stage, kind = stage if stage in (*GROUPS, *Stage) else "", kind if kind in KINDS else ""
+    stage, kind = stage if stage in (*GROUPS, *Stage) else "", kind if kind in DISPUTE_GROUNDS else ""
     found = await here.ask(
         SERVICE,
         "/disputes",
